@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 Takes = Literal["map", "maps", "tokens", "pooled", "position", "convolution"]
 Start = Literal["gate", "residual", "theta", "none"]
+Place = Literal["branch", "input", "stage"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +39,8 @@ class Card:
         variants: names of the variants, the default first.
         parameters: a formula in the size ``C`` and the option names, checked against the module.
         complexity: extra work and memory, in words of the field.
-        place: kind of network → where the paper puts it, as a site pattern.
+        place: where it goes by default: the end of every residual ``branch``, the ``input`` of the
+            first convolution, or the map after the last ``stage``.
         before: it acts on a site's input rather than on its output.
         dims: numbers of spatial dimensions a map may have.
         slow: part of the module's parameter names → factor on the learning rate.
@@ -62,7 +64,7 @@ class Card:
     code_licence: str = ""
     aliases: tuple[str, ...] = ()
     variants: tuple[str, ...] = ("paper",)
-    place: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    place: Place = "branch"
     before: bool = False
     dims: tuple[int, ...] = (2,)
     slow: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
@@ -73,6 +75,7 @@ class Card:
         for label, value, known in (
             ("takes", self.takes, get_args(Takes)),
             ("start", self.start, get_args(Start)),
+            ("place", self.place, get_args(Place)),
         ):
             if value not in known:
                 raise ValueError(f"card {self.name!r}: {label} is {value!r}; known: {known}")

@@ -1,0 +1,35 @@
+"""regard: every attention mechanism, got, plugged into any model, compared fairly and seen.
+
+The verbs below are the whole public surface; importing the package imports nothing heavy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .catalogue import card as card
+    from .catalogue import cite as cite
+    from .catalogue import get as get
+    from .catalogue import names as names
+    from .errors import RegardError as RegardError
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "names": "catalogue",
+    "card": "catalogue",
+    "cite": "catalogue",
+    "get": "catalogue",
+    "RegardError": "errors",
+}
+__all__ = [*_HOME]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'regard' has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*_HOME, "__version__"])

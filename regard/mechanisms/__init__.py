@@ -1,0 +1,5 @@
+"""One file a mechanism, flat. The catalogue finds them by reading this folder.
+
+A file whose name begins with an underscore is no mechanism: ``_core`` is what the five scores
+share, ``_gate`` what gates share. Order: _gate, _core, the five scores, _scores, all others.
+"""

@@ -1,0 +1,105 @@
+r"""Efficient Channel Attention: each channel looks at its k nearest neighbours, without reduction.
+
+.. math:: y = x \cdot \sigma(\mathrm{conv1d}_k(\mathrm{GAP}(x))), \qquad
+          k = \left|\tfrac{\log_2 C}{\gamma} + \tfrac{b}{\gamma}\right|_{odd}
+
+A k-tap convolution over the channels, not a 1×1 convolution over the map. No bias.
+
+Shapes: ``[B, C, *space]`` → the same. Cost: k parameters, kC multiplications a sample.
+
+Paper and code differ: the official repository has no adaptive rule, its networks take one k a
+stage (3 everywhere by default; 3, 5, 5, 7 in the released ResNet-50). A single module cannot know
+its stage, so the default here is the paper's rule, ties resolved upward (C = 128 → 5, 2048 → 7);
+``variant="official"`` gives k = 3, and ``kernel_size=`` any other.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ..cards import Card
+from ..errors import RegardError
+from ..ops import expect, modulate, squeeze
+from ._gate import Sigmoid, StartOption, check_size, check_variant, zero
+
+
+class EfficientChannelAttention(nn.Module):
+    """Efficient Channel Attention (Wang et al., arXiv:1910.03151, eq. 5, 7 and 12).
+
+    Args:
+        channels: C of the map.
+        kernel_size: k, odd; by default the rule of the variant.
+        gamma, b: of the paper's rule.
+        variant: ``paper``: k from C; ``official``: k = 3.
+        start: ``paper``: default initialisation and gate σ; ``identity``: a zero kernel and 2σ.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        kernel_size: int | None = None,
+        *,
+        gamma: float = 2.0,
+        b: float = 1.0,
+        variant: str = "paper",
+        start: StartOption = "paper",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.channels = check_size(channels, "channels")
+        check_variant(variant, ("paper", "official"))
+        if kernel_size is None:
+            kernel_size = 3 if variant == "official" else adaptive_kernel(channels, gamma, b)
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise RegardError(f"kernel_size is {kernel_size}; eca needs an odd number, 1, 3, 5, …")
+        self.conv = nn.Conv1d(
+            1, 1, kernel_size, padding=kernel_size // 2, bias=False, device=device, dtype=dtype
+        )
+        self.sigmoid = Sigmoid(start)
+        if start == "identity":
+            zero(self.conv)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """``x [B, C, *space]``, gated; ``mask`` is boolean ``[B, *space]``, True = real."""
+        x = expect(x, 1, self.channels, "eca")
+        (mean,) = squeeze(x, "space", ("mean",), mask=mask)
+        logits = self.conv(mean.flatten(1).unsqueeze(1)).squeeze(1)
+        return modulate(x, self.sigmoid(logits))
+
+
+def adaptive_kernel(channels: int, gamma: float = 2.0, b: float = 1.0) -> int:
+    """The paper's k for C channels (eq. 12): the odd number nearest above the truncated value."""
+    k = int(abs((math.log2(channels) + b) / gamma))
+    return k if k % 2 else k + 1
+
+
+CARD = Card(
+    name="eca",
+    title="Efficient Channel Attention",
+    module=EfficientChannelAttention,
+    takes="map",
+    family=("channel",),
+    start="gate",
+    paper="arXiv:1910.03151",
+    year=2020,
+    authors="Qilong Wang, Banggu Wu, Pengfei Zhu, Peihua Li, Wangmeng Zuo, Qinghua Hu",
+    bibtex="""@inproceedings{wang2020eca,
+  title     = {{ECA-Net}: Efficient Channel Attention for Deep Convolutional Neural Networks},
+  author    = {Wang, Qilong and Wu, Banggu and Zhu, Pengfei and Li, Peihua and Zuo, Wangmeng
+               and Hu, Qinghua},
+  booktitle = {CVPR},
+  year      = {2020}
+}""",
+    code="https://github.com/BangguWu/ECANet",
+    code_licence="MIT",
+    aliases=("eca_net", "ecanet"),
+    variants=("paper", "official"),
+    parameters="int((log2(C) + 1) / 2) // 2 * 2 + 1",
+    complexity="O(kC) multiplications a sample beside two passes over the map",
+    place="branch",
+    dims=(1, 2, 3),
+)

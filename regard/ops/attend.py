@@ -1,0 +1,182 @@
+"""attend: softmax attention with any score, in three stages: score, softmax, weighted sum.
+
+Scores between queries q and keys k:
+
+=========== ============================= ==========================================
+dot         q·k                           Luong et al., arXiv:1508.04025
+scaled_dot  q·k / √d                      Vaswani et al., arXiv:1706.03762, eq. 1
+cosine      exp(min(s, ln 100)) cos(q, k) Swin v2, arXiv:2111.09883, eq. 2
+bilinear    q W k                         Luong's "general"
+additive    v·tanh(q W + k U)             Bahdanau et al., arXiv:1409.0473, eq. in A.1.2
+=========== ============================= ==========================================
+
+Dot, scaled dot, cosine and bilinear run on PyTorch's fused attention.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
+
+from ..errors import RegardError
+
+Score = Literal["dot", "scaled_dot", "cosine", "bilinear", "additive"]
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    score: Score = "scaled_dot",
+    learned: tuple[Tensor, ...] = (),
+    *,
+    mask: Tensor | None = None,
+    causal: bool = False,
+    bias: Tensor | None = None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Attention of queries over keys and values.
+
+    Args:
+        query, key, value: ``[B, Nq, d]``, ``[B, Nk, d]``, ``[B, Nk, dv]``, or with heads
+            ``[B, h, Nq, d]`` and so on.
+        score: how a query is compared with a key; the table above.
+        learned: the score's parameters: cosine ``s [h, 1, 1]``; bilinear ``W [h, dq, dk]``;
+            additive ``W [h, dq, a]``, ``U [h, dk, a]``, ``v [h, a]``; h = 1 without heads.
+        mask: boolean, True = may attend: ``[B, Nk]``, ``[B, Nq, Nk]`` or ``[B, h, Nq, Nk]``.
+            A query that may attend nowhere gets zeros.
+        causal: a query sees no later key; the last query sees all keys.
+        bias: added to the logits, broadcastable to them.
+        dropout: share of the weights dropped, after the softmax.
+
+    Returns:
+        ``[B, Nq, dv]`` or ``[B, h, Nq, dv]``.
+
+    Raises:
+        RegardError: for a mask that is not boolean or does not fit.
+    """
+    tensors = (query, key, value)
+    if has_torch_function(tensors):
+        return handle_torch_function(
+            attend, tensors, query, key, value, score, learned,
+            mask=mask, causal=causal, bias=bias, dropout=dropout,
+        )  # fmt: skip
+    if score == "additive":
+        weights = attention_weights(query, key, score, learned, mask=mask, causal=causal, bias=bias)
+        return F.dropout(weights, dropout) @ value
+    fold = (*_fold(query, key, score, learned), value)
+    scale = None if score == "scaled_dot" else 1.0
+    if causal and mask is None and bias is None and query.shape[-2] == key.shape[-2]:
+        return F.scaled_dot_product_attention(*fold, dropout_p=dropout, is_causal=True, scale=scale)
+    allowed = allowed_pairs(query, key, mask, causal)
+    return _fused(fold, scale, allowed, bias, dropout)
+
+
+def reference_attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    score: Score = "scaled_dot",
+    learned: tuple[Tensor, ...] = (),
+    *,
+    mask: Tensor | None = None,
+    causal: bool = False,
+    bias: Tensor | None = None,
+) -> Tensor:
+    """The definition of :func:`attend` without dropout, weights written out."""
+    return (
+        attention_weights(query, key, score, learned, mask=mask, causal=causal, bias=bias) @ value
+    )
+
+
+def attention_weights(
+    query: Tensor,
+    key: Tensor,
+    score: Score = "scaled_dot",
+    learned: tuple[Tensor, ...] = (),
+    *,
+    mask: Tensor | None = None,
+    causal: bool = False,
+    bias: Tensor | None = None,
+) -> Tensor:
+    """The weights ``[B, Nq, Nk]`` or ``[B, h, Nq, Nk]``: rows sum to one, or to zero if masked."""
+    allowed = allowed_pairs(query, key, mask, causal)
+    return _softmax(logits(query, key, score, learned), allowed, bias)
+
+
+def logits(query: Tensor, key: Tensor, score: Score, learned: tuple[Tensor, ...] = ()) -> Tensor:
+    """The scores ``[B, Nq, Nk]`` or ``[B, h, Nq, Nk]`` before mask and softmax."""
+    if score == "additive":
+        w, u, v = learned
+        pair = torch.tanh((query @ w).unsqueeze(-2) + (key @ u).unsqueeze(-3))
+        return (pair @ v[:, None, :, None]).squeeze(-1)
+    query, key = _fold(query, key, score, learned)
+    scale = query.shape[-1] ** -0.5 if score == "scaled_dot" else 1.0
+    return (query * scale) @ key.transpose(-2, -1)
+
+
+def _fold(
+    query: Tensor, key: Tensor, score: Score, learned: tuple[Tensor, ...]
+) -> tuple[Tensor, Tensor]:
+    """Queries and keys whose dot product is the score (for scaled_dot: before the scale)."""
+    if score == "cosine":
+        scale = learned[0].clamp(max=math.log(100.0)).exp()
+        return F.normalize(query, dim=-1) * scale, F.normalize(key, dim=-1)
+    if score == "bilinear":
+        return query @ learned[0], key
+    return query, key
+
+
+def _fused(
+    tensors: tuple[Tensor, Tensor, Tensor],
+    scale: float | None,
+    allowed: Tensor | None,
+    bias: Tensor | None,
+    dropout: float,
+) -> Tensor:
+    masked, some = allowed, None
+    if allowed is not None:
+        # A row without any key attends everywhere and is zeroed after: no kernel sees a NaN.
+        some = allowed.any(-1, keepdim=True)
+        masked = allowed | ~some
+    if bias is not None:
+        bias = bias.to(tensors[0].dtype)
+        masked = bias if masked is None else bias.masked_fill(~masked, float("-inf"))
+    out = F.scaled_dot_product_attention(*tensors, attn_mask=masked, dropout_p=dropout, scale=scale)
+    return out if some is None else out.masked_fill(~some, 0.0)
+
+
+def _softmax(scores: Tensor, allowed: Tensor | None, bias: Tensor | None) -> Tensor:
+    if bias is not None:
+        scores = scores + bias
+    if allowed is None:
+        return scores.softmax(-1)
+    some = allowed.any(-1, keepdim=True)
+    return scores.masked_fill(~(allowed | ~some), float("-inf")).softmax(-1).masked_fill(~some, 0.0)
+
+
+def allowed_pairs(query: Tensor, key: Tensor, mask: Tensor | None, causal: bool) -> Tensor | None:
+    """``mask`` and ``causal`` as one boolean tensor broadcastable to the logits, or None."""
+    allowed = None if mask is None else _aligned(mask, query.dim())
+    if not causal:
+        return allowed
+    queries, keys = query.shape[-2], key.shape[-2]
+    ones = torch.ones(queries, keys, dtype=torch.bool, device=query.device)
+    past = ones.tril(keys - queries)
+    return past if allowed is None else allowed & past
+
+
+def _aligned(mask: Tensor, dims: int) -> Tensor:
+    if mask.dtype != torch.bool or mask.dim() not in (2, 3, dims):
+        raise RegardError(
+            f"a mask is boolean (True = may attend) with shape [B, Nk], [B, Nq, Nk] or "
+            f"[B, heads, Nq, Nk]; got {mask.dtype} {tuple(mask.shape)}"
+        )
+    if mask.dim() == 2:
+        mask = mask[:, None, :]
+    return mask[:, None] if mask.dim() < dims else mask

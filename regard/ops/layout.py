@@ -1,0 +1,92 @@
+"""Layouts: how batch, channels and positions are arranged in a tensor.
+
+``N`` batch, ``C`` channels, ``L`` tokens, ``D H W`` space. A *map* is channels first,
+``[B, C, *space]``; *tokens* are ``[B, N, C]``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
+
+from ..errors import RegardError
+
+Layout = Literal["NCL", "NCHW", "NCDHW", "NHWC", "NDHWC", "NLC", "LNC"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
+
+def channel_axis(layout: Layout) -> int:
+    """The axis that holds the channels."""
+    return layout.index("C")
+
+
+def space_dims(layout: Layout) -> int:
+    """The number of position axes: 1 for tokens, 2 for images, 3 for volumes."""
+    return len(layout) - 2
+
+
+def to_map(x: Tensor, layout: Layout) -> Tensor:
+    """``x`` as a map ``[B, C, *space]``, a view. Tokens become a map with one axis of space."""
+    if has_torch_function((x,)):
+        return handle_torch_function(to_map, (x,), x, layout)
+    if layout == "LNC":
+        return x.permute(1, 2, 0)
+    return x.movedim(channel_axis(layout), 1)
+
+
+def from_map(y: Tensor, layout: Layout) -> Tensor:
+    """The inverse of :func:`to_map`."""
+    if has_torch_function((y,)):
+        return handle_torch_function(from_map, (y,), y, layout)
+    if layout == "LNC":
+        return y.permute(2, 0, 1)
+    return y.movedim(1, channel_axis(layout))
+
+
+def to_tokens(x: Tensor, layout: Layout | None = None) -> Tensor:
+    """``x`` as tokens ``[B, N, C]``; pixels become tokens, row by row.
+
+    Without a layout, three axes are tokens already and more are a map ``[B, C, *space]``.
+    """
+    if has_torch_function((x,)):
+        return handle_torch_function(to_tokens, (x,), x, layout)
+    layout = layout or _usual(x)
+    return x if layout == "NLC" else to_map(x, layout).flatten(2).transpose(1, 2)
+
+
+def from_tokens(y: Tensor, like: Tensor, layout: Layout | None = None) -> Tensor:
+    """Tokens ``[B, N, C]`` back in the shape and layout of ``like``."""
+    if has_torch_function((y, like)):
+        return handle_torch_function(from_tokens, (y, like), y, like, layout)
+    layout = layout or _usual(like)
+    if layout == "NLC":
+        return y
+    space = to_map(like, layout).shape[2:]
+    return from_map(y.transpose(1, 2).unflatten(2, space), layout)
+
+
+def _usual(x: Tensor) -> Layout:
+    usual: dict[int, Layout] = {3: "NLC", 4: "NCHW", 5: "NCDHW"}
+    if x.dim() not in usual:
+        raise RegardError(
+            f"tokens [B, N, C] or a map [B, C, *space] are needed; got shape {tuple(x.shape)}"
+        )
+    return usual[x.dim()]
+
+
+def expect(x: Tensor, axis: int, size: int, what: str) -> Tensor:
+    """``x`` itself, if ``x.shape[axis] == size``.
+
+    Raises:
+        RegardError: naming what was built for which size and what came.
+    """
+    if has_torch_function((x,)):
+        return handle_torch_function(expect, (x,), x, axis, size, what)
+    if x.shape[axis] != size:
+        raise RegardError(
+            f"{what} was built for {size} on axis {axis}; the input has {x.shape[axis]} "
+            f"(shape {tuple(x.shape)})"
+        )
+    return x
