@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from .catalogue import get as get
     from .catalogue import names as names
     from .errors import RegardError as RegardError
+    from .surgery import load as load
+    from .surgery import plug as plug
+    from .surgery import plugged as plugged
+    from .surgery import save as save
+    from .surgery import sites as sites
+    from .surgery import unplug as unplug
 
 __version__ = "0.1.0"
 
@@ -20,6 +26,12 @@ _HOME = {
     "card": "catalogue",
     "cite": "catalogue",
     "get": "catalogue",
+    "sites": "surgery",
+    "plug": "surgery",
+    "plugged": "surgery",
+    "unplug": "surgery",
+    "save": "surgery",
+    "load": "surgery",
     "RegardError": "errors",
 }
 __all__ = [*_HOME]  # noqa: PLE0604
