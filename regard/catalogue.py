@@ -115,6 +115,11 @@ def signature_of(found: Card) -> str:
     return f"({', '.join(parts)})"
 
 
+def source_of(found: Card) -> Path:
+    """The file that holds a mechanism's class."""
+    return Path(inspect.getfile(found.module))
+
+
 def card_of(module: nn.Module) -> Card | None:
     """The card of a module made by :func:`get`, or None for any other module."""
     return next((c for c in _cards().values() if type(module) is c.module), None)

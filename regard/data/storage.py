@@ -1,0 +1,111 @@
+"""A folder of arrays with one JSON header, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from regard.data.tree import shown
+from regard.errors import RegardError
+
+FORMAT = "regard images 1"
+HEADER = "images.json"
+
+
+def write_arrays(
+    folder: Path, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+) -> None:
+    """Write ``header`` and ``arrays`` to a new folder.
+
+    All is written beside the target and renamed at the end, so that a reader, or a process that is
+    killed, never leaves half a folder. A target that already holds the same fingerprint is kept.
+
+    Raises:
+        RegardError: the target holds something else, or cannot be written.
+    """
+    temporary = folder.parent / f".{folder.name}.{secrets.token_hex(6)}"
+    try:
+        if folder.is_dir() and any(folder.iterdir()):
+            _require_same(folder, header)
+            return
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+        for name, array in arrays.items():
+            np.save(temporary / f"{name}.npy", array, allow_pickle=False)
+        text = json.dumps({"format": FORMAT, **header}, indent=1)
+        (temporary / HEADER).write_text(text, encoding="utf-8")
+        _move(temporary, folder, header)
+    except OSError as error:
+        raise RegardError(f"the folder {shown(folder)} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move(temporary: Path, folder: Path, header: Mapping[str, Any]) -> None:
+    try:
+        os.rename(temporary, folder)
+    except OSError:
+        if not (folder / HEADER).exists():
+            raise
+        _require_same(folder, header)  # another process was first
+
+
+def _require_same(folder: Path, header: Mapping[str, Any]) -> None:
+    try:
+        there = read_header(folder).get("fingerprint")
+    except RegardError:
+        there = None
+    if there is None or there != header.get("fingerprint"):
+        raise RegardError(
+            f"the folder {shown(folder)} already holds something else and is left as it is; "
+            "name a new folder, or remove this one"
+        )
+
+
+def read_header(folder: Path) -> dict[str, Any]:
+    """The JSON header of a folder that :func:`write_arrays` made.
+
+    Raises:
+        RegardError: there is none, it cannot be read, or it is another program's.
+    """
+    try:
+        header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise not_prepared(folder, f"{HEADER}: {error}") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise not_prepared(folder, f"{HEADER} does not say format {FORMAT!r}")
+    return header
+
+
+def read_array(folder: Path, name: str) -> npt.NDArray[Any]:
+    """One array of the folder, memory-mapped.
+
+    The map is copy-on-write: whoever writes into the array writes into memory, never to the file.
+
+    Raises:
+        RegardError: the file is missing, cut short, or no plain array.
+    """
+    path = folder / f"{name}.npy"
+    try:
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
+    except Exception as error:  # a damaged header raises whatever Python's tokenizer raises
+        raise not_prepared(folder, f"{path.name}: {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise not_prepared(folder, f"{path.name} is no array")
+    return array
+
+
+def not_prepared(folder: Path, reason: str) -> RegardError:
+    """The error for a folder whose content is not what was written."""
+    return RegardError(
+        f"{shown(folder)} does not hold prepared images ({shown(reason)}); "
+        "remove it and prepare the images again"
+    )

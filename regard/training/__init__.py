@@ -1,0 +1,7 @@
+"""Training: one loop for every network. Order: checkpoint, budget, feed, loop."""
+
+from .budget import Budget
+from .feed import Feed, evaluate
+from .loop import Run, train
+
+__all__ = ["Budget", "Feed", "Run", "evaluate", "train"]
