@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from .catalogue import cite as cite
     from .catalogue import get as get
     from .catalogue import names as names
+    from .comparison import Plan as Plan
+    from .comparison import compare as compare
+    from .cost import measure as measure
     from .errors import RegardError as RegardError
     from .surgery import load as load
     from .surgery import plug as plug
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from .surgery import save as save
     from .surgery import sites as sites
     from .surgery import unplug as unplug
+    from .training import train as train
 
 __version__ = "0.1.0"
 
@@ -32,6 +36,10 @@ _HOME = {
     "unplug": "surgery",
     "save": "surgery",
     "load": "surgery",
+    "measure": "cost",
+    "train": "training",
+    "compare": "comparison",
+    "Plan": "comparison",
     "RegardError": "errors",
 }
 __all__ = [*_HOME]  # noqa: PLE0604

@@ -1,12 +1,12 @@
 """Many mechanisms under one budget, and what may be said of them.
 
 Order: student, statistics, arms, placebo, spec, trial, worker, executors, result, pictures,
-report, plan, setting, grid, progress.
+reporting, plan, setting, grid, progress.
 """
 
 from .grid import compare
 from .plan import Plan
-from .report import report
+from .reporting import report
 from .result import Comparison
 
 __all__ = ["Comparison", "Plan", "compare", "report"]

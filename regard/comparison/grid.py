@@ -15,7 +15,7 @@ from ..training.checkpoint import write_whole
 from .arms import Arm, parse_arms
 from .executors import Event, Executor, LocalExecutor
 from .plan import Plan, device_of
-from .report import report
+from .reporting import report
 from .result import GRID, Comparison
 from .setting import Setting
 from .spec import FAILURE, METRICS, RESULT

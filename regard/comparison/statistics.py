@@ -26,8 +26,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from regard.comparison import student
-from regard.errors import RegardError, nearest
+from ..errors import RegardError, nearest
+from . import student
 
 Verdict = Literal["helps", "hurts", "no more than ±δ", "undecided"]
 Table = Mapping[str, Mapping[int, float]]

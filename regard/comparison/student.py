@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from regard.errors import RegardError
+from ..errors import RegardError
 
 Array = NDArray[np.float64]
 

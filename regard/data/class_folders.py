@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from regard.data.findings import Findings
-from regard.data.tree import list_folder, shown, shown_some, text_name
-from regard.errors import RegardError
+from ..errors import RegardError
+from .findings import Findings
+from .tree import list_folder, shown, shown_some, text_name
 
 ROLE = {
     "train": "train",

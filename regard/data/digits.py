@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from regard.data.distortion import draw_distortions, extent, warp
-from regard.data.images import Images, Split
-from regard.data.splits import random_bits, stratified
-from regard.errors import RegardError
+from ..errors import RegardError
+from .distortion import draw_distortions, extent, warp
+from .images import Images, Split
+from .splits import random_bits, stratified
 
 SEED = 2015
 SPLIT, TRAIN, TEST = range(3)  # independent streams of the seed

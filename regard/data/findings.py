@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from regard.data.picture import BadImage
-from regard.data.tree import shown_some
+from .picture import BadImage
+from .tree import shown_some
 
 OnBad = Literal["error", "skip"]
 Item = TypeVar("Item")

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from regard.data.class_folders import find_classes
-from regard.data.findings import Findings, OnBad
-from regard.data.frame import Frame, choose_frame, require_memory
-from regard.data.images import Split
-from regard.data.picture import Picture, decode, read_picture
-from regard.data.splits import Parts
-from regard.data.tree import list_folder, shown, shown_some
-from regard.errors import RegardError
+from ..errors import RegardError
+from .class_folders import find_classes
+from .findings import Findings, OnBad
+from .frame import Frame, choose_frame, require_memory
+from .images import Split
+from .picture import Picture, decode, read_picture
+from .splits import Parts
+from .tree import list_folder, shown, shown_some
 
 Labelled = tuple[Picture, int]
 

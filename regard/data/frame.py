@@ -10,9 +10,9 @@ from statistics import median_low
 import numpy as np
 from PIL import Image
 
-from regard.data.images import Split
-from regard.data.picture import Picture, fit
-from regard.errors import RegardError
+from ..errors import RegardError
+from .images import Split
+from .picture import Picture, fit
 
 LARGEST_GUESS = 224
 

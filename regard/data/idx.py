@@ -16,8 +16,8 @@ from typing import BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
-from regard.data.tree import shown
-from regard.errors import RegardError
+from ..errors import RegardError
+from .tree import shown
 
 MAGIC = {3: 0x00000803, 1: 0x00000801}
 KIND = {3: "images", 1: "labels"}

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from regard.data.idx import read_idx
-from regard.data.images import Split
-from regard.data.splits import Parts
-from regard.data.tree import Listing, list_folder, shown
-from regard.errors import RegardError
+from ..errors import RegardError
+from .idx import read_idx
+from .images import Split
+from .splits import Parts
+from .tree import Listing, list_folder, shown
 
 NAME = re.compile(r"(train|t10k|test).*(images[-.]idx3|labels[-.]idx1)-ubyte(\.gz)?", re.IGNORECASE)
 ANY = re.compile(r".*(images[-.]idx3|labels[-.]idx1)-ubyte(\.gz)?", re.IGNORECASE)

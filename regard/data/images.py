@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regard.data.storage import not_prepared, read_array, read_header, write_arrays
-from regard.data.tree import shown
-from regard.errors import RegardError
+from ..errors import RegardError
+from .storage import not_prepared, read_array, read_header, write_arrays
+from .tree import shown
 
 ROLES = ("train", "test", "validation")
 CHUNK = 1 << 22  # pixels counted at a time, so that a large set needs little extra memory

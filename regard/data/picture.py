@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from regard.data.tree import shown
-from regard.errors import RegardError
+from ..errors import RegardError
+from .tree import shown
 
 # Not every format Pillow knows: EPS would hand the file to another program, TGA has no signature.
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM", "JPEG2000")

@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from regard.data.digits import digit_sources, digits
-from regard.data.findings import OnBad
-from regard.data.folder import read_folder
-from regard.data.frame import resize, resized
-from regard.data.idx_folder import find_idx, read_idx_folder
-from regard.data.images import Images, Split
-from regard.data.splits import Parts, complete
-from regard.data.tree import list_folder, shown, shown_some, text_name
-from regard.errors import RegardError, nearest
+from ..errors import RegardError, nearest
+from .digits import digit_sources, digits
+from .findings import OnBad
+from .folder import read_folder
+from .frame import resize, resized
+from .idx_folder import find_idx, read_idx_folder
+from .images import Images, Split
+from .splits import Parts, complete
+from .tree import list_folder, shown, shown_some, text_name
 
 FORMS = (
     "what works: the word digits; a folder with one sub-folder of images for each class, or with "

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from regard.data.images import Images, Split
-from regard.data.tree import shown
-from regard.errors import RegardError
+from ..errors import RegardError
+from .images import Images, Split
+from .tree import shown
 
 TEST_SHARE = 0.2
 Mask = npt.NDArray[np.bool_]

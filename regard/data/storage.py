@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from regard.data.tree import shown
-from regard.errors import RegardError
+from ..errors import RegardError
+from .tree import shown
 
 FORMAT = "regard images 1"
 HEADER = "images.json"

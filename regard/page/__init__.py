@@ -8,16 +8,16 @@ A chart is a function from plain data to ``Markup``; a ``Page`` takes ``Markup``
 
 from __future__ import annotations
 
-from regard.page.barchart import bars
-from regard.page.curves import Series, lines
-from regard.page.document import Page
-from regard.page.forest import Interval, intervals
-from regard.page.markup import Markup, element, embed, join
-from regard.page.outlines import outline
-from regard.page.palette import Palette
-from regard.page.pictures import colour_bar, gallery, heat, image, overlay
-from regard.page.scatterplot import Point, scatter
-from regard.page.tables import Cell, table
+from .barchart import bars
+from .curves import Series, lines
+from .document import Page
+from .forest import Interval, intervals
+from .markup import Markup, element, embed, join
+from .outlines import outline
+from .palette import Palette
+from .pictures import colour_bar, gallery, heat, image, overlay
+from .scatterplot import Point, scatter
+from .tables import Cell, table
 
 __all__ = [
     "Cell",

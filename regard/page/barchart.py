@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from regard.errors import RegardError
-from regard.page.drawing import WIDE, line, rectangle, sheet, text, x_axis
-from regard.page.figure import figure
-from regard.page.lettering import Box, shorten, text_width
-from regard.page.markup import Markup, element
-from regard.page.scale import Axis, brief, linear_axis
-from regard.page.tables import show_number, table
+from ..errors import RegardError
+from .drawing import WIDE, line, rectangle, sheet, text, x_axis
+from .figure import figure
+from .lettering import Box, shorten, text_width
+from .markup import Markup, element
+from .scale import Axis, brief, linear_axis
+from .tables import show_number, table
 
 _PITCH, _FOOT = 22, 44  # pixels of a row, and under the rows for the axis
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from regard.errors import RegardError
-from regard.page.drawing import WIDE, sheet, x_axis, y_axis
-from regard.page.figure import figure, legend
-from regard.page.lettering import Box, text_width
-from regard.page.markup import Markup, element
-from regard.page.palette import Palette
-from regard.page.scale import Axis, linear_axis
-from regard.page.tables import Content, show_number, table
+from ..errors import RegardError
+from .drawing import WIDE, sheet, x_axis, y_axis
+from .figure import figure, legend
+from .lettering import Box, text_width
+from .markup import Markup, element
+from .palette import Palette
+from .scale import Axis, linear_axis
+from .tables import Content, show_number, table
 
 _MARKS = 6  # markers along a line, about
 

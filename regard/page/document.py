@@ -11,8 +11,8 @@ import webbrowser
 from importlib.resources import files
 from pathlib import Path
 
-from regard.errors import RegardError
-from regard.page.markup import Child, Markup, element, join
+from ..errors import RegardError
+from .markup import Child, Markup, element, join
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 

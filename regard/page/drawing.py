@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from regard.page.lettering import SIZE, Box
-from regard.page.markup import Markup, element
-from regard.page.scale import Axis
+from .lettering import SIZE, Box
+from .markup import Markup, element
+from .scale import Axis
 
 WIDE, NARROW = 720, 340  # pixels; every chart is drawn for a screen and for a phone
 

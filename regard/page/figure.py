@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from regard.page.drawing import NARROW, WIDE
-from regard.page.markup import Markup, element
-from regard.page.palette import Palette
+from .drawing import NARROW, WIDE
+from .markup import Markup, element
+from .palette import Palette
 
 
 def figure(

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from regard.errors import RegardError
+from ..errors import RegardError
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")

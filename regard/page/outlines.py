@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy.typing as npt
 
-from regard.errors import RegardError
-from regard.page.markup import Markup, element
-from regard.page.pixels import address_of, pixels_of, zoom_of
+from ..errors import RegardError
+from .markup import Markup, element
+from .pixels import address_of, pixels_of, zoom_of
 
 _ROOM = 1.0  # how far around the image the polygon is followed, in image sizes
 

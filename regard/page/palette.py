@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from regard.errors import RegardError, nearest
-from regard.page.markup import Markup, element
+from ..errors import RegardError, nearest
+from .markup import Markup, element
 
 PLAIN = "none"  # the label of the network without attention
 _COLOURS = 7

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from regard.errors import RegardError
-from regard.page.colours import viridis
-from regard.page.markup import Markup, element, join
-from regard.page.pixels import Pixels, address_of, pixels_of, values_of, zoom_of
-from regard.page.tables import show_number
+from ..errors import RegardError
+from .colours import viridis
+from .markup import Markup, element, join
+from .pixels import Pixels, address_of, pixels_of, values_of, zoom_of
+from .tables import show_number
 
 
 def image(array: npt.ArrayLike, alt: str, zoom: float | None = None) -> Markup:

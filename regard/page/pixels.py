@@ -9,7 +9,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from regard.errors import RegardError
+from ..errors import RegardError
 
 Pixels = npt.NDArray[np.uint8]
 _COMFORTABLE = 192  # pixels of the screen for the longer side of a small image

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from regard.errors import RegardError
+from ..errors import RegardError
 
 _LARGEST = 1e300
 _SLACK = Fraction(1, 10**6)  # of a step: far below a pixel, and 0.1 + 0.2 stays at the tick 0.3

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from regard.errors import RegardError
-from regard.page.drawing import NARROW, WIDE, line, sheet, text, x_axis, y_axis
-from regard.page.figure import figure, legend
-from regard.page.lettering import Box, place_labels, text_width
-from regard.page.markup import Markup, element
-from regard.page.palette import Palette
-from regard.page.scale import Axis, linear_axis, log_axis
-from regard.page.tables import show_number, table
+from ..errors import RegardError
+from .drawing import NARROW, WIDE, line, sheet, text, x_axis, y_axis
+from .figure import figure, legend
+from .lettering import Box, place_labels, text_width
+from .markup import Markup, element
+from .palette import Palette
+from .scale import Axis, linear_axis, log_axis
+from .tables import show_number, table
 
 
 class Point(NamedTuple):

@@ -7,8 +7,8 @@ import re
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from regard.errors import RegardError
-from regard.page.markup import Markup, element
+from ..errors import RegardError
+from .markup import Markup, element
 
 _CLASSES = re.compile(r"[A-Za-z][\w-]*( [A-Za-z][\w-]*)*")
 NOTHING = "–"  # what is shown for None and NaN

@@ -1,0 +1,153 @@
+"""The command line's words: built without torch, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from .. import __version__
+from ..errors import nearest
+
+HOST = "small, timm:NAME, torchvision:NAME, package.module:factory or path/to/file.py:factory"
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in two lines what was wrong and what would work."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+        self.known: dict[str, Parser] = {}
+
+    def parse(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+        """The options of one command; a misspelt one is answered with the nearest."""
+        options, rest = self.parse_known_args(arguments)
+        if rest:
+            command = self.known[options.command]
+            asked = rest[0].split("=")[0]
+            words = [o for a in command._actions for o in a.option_strings if o.startswith("--")]
+            near = nearest(asked, words) if asked.startswith("-") else ""
+            command.error(f"unknown argument {asked}{near}")
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with code 2."""
+        found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if found:
+            known = re.findall(r"[\w-]+", found[2])
+            message = f"{found[1]!r} is not one of {', '.join(known)}{nearest(found[1], known)}"
+        self.exit(2, f"{self.prog}: {message}\n{self.prog} --help lists what works\n")
+
+
+def make_parser() -> Parser:
+    """The whole parser."""
+    parser = Parser(
+        prog="regard",
+        description="Attention mechanisms: got, plugged into any model, compared fairly, seen.",
+        epilog="The main job: regard compare (no argument: digits, two minutes).",
+    )
+    parser.add_argument("--version", action="version", version=f"regard {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for add in (_list, _show, _sites, _compare, _report, _measure, _check, _doctor, _completion):
+        add(commands)
+    parser.known = commands.choices
+    return parser
+
+
+def _command(commands: Any, name: str, text: str, json: bool = True) -> Any:
+    made = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    if json:
+        made.add_argument("--json", action="store_true", help="print JSON instead of text")
+    return made
+
+
+def _list(commands: Any) -> None:
+    parser = _command(commands, "list", "list the mechanisms")
+    parser.add_argument("--family", help="only this family: channel, spatial, tokens")
+    parser.add_argument("--takes", help="only this input: map, tokens, …")
+
+
+def _show(commands: Any) -> None:
+    parser = _command(commands, "show", "show the card of a mechanism: paper, options, cost")
+    parser.add_argument("name", metavar="NAME", help="name, alias, module:name or file.py:name")
+
+
+def _sites(commands: Any) -> None:
+    parser = _command(commands, "sites", "list the places of a model where a mechanism can go")
+    _add_host(parser, "model")
+    parser.add_argument("--at", default="**", help="site pattern: a glob, or re:… (default: all)")
+    parser.add_argument("--before", action="store_true", help="on the input of modules")
+
+
+def _compare(commands: Any) -> None:
+    parser = _command(
+        commands, "compare", "train mechanisms under one budget and say which one helps"
+    )
+    add = parser.add_argument
+    add(
+        "data", nargs="?", default="digits", metavar="DATA",
+        help="digits (default), a folder with one sub-folder a class, or a folder of IDX files",
+    )  # fmt: skip
+    add("--on", default="small", metavar="HOST", help=f"the network: {HOST} (default: small)")
+    add(
+        "--with", dest="mechanisms", metavar="LIST",
+        help="mechanisms: none,se,cbam(reduction=8),eca@layer3.* "
+        "(default: none,se,eca,cbam,spatial_transformer,multihead)",
+    )  # fmt: skip
+    add(
+        "--controls", default="auto", metavar="LIST",
+        help="of widened,longer,placebo, or none (default: widened on small)",
+    )  # fmt: skip
+    add("--seeds", default="5", metavar="N", help="how many, or a list such as 0,3,7 (default: 5)")
+    add("--epochs", type=int, metavar="N", help="passes over the training images")
+    add("--batch", type=int, metavar="N", help="images a step")
+    add("--rate", type=float, metavar="X", help="highest learning rate")
+    add("--decay", type=float, metavar="X", help="weight decay")
+    add("--size", type=int, metavar="N", help="resize images to N by N pixels")
+    add("--validation", type=float, default=0.0, metavar="X", help="share of train held out")
+    add("--pretrained", action="store_true", help="start from published weights")
+    add("--delta", type=float, default=0.5, metavar="X", help="difference in points that is none")
+    add("--skip-bad", action="store_true", help="leave out images that cannot be read")
+    add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: auto")
+    add("--workers", type=int, metavar="N", help="trials at a time (default: one a core or GPU)")
+    add("--out", metavar="FOLDER", help="where trials and report go (default: runs/DATA-HOST)")
+
+
+def _report(commands: Any) -> None:
+    parser = _command(commands, "report", "write the report of a comparison again, finished or not")
+    parser.add_argument("folder", metavar="FOLDER", help="what compare wrote")
+    parser.add_argument("--out", metavar="FILE", help="default: FOLDER/report.html")
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
+
+
+def _measure(commands: Any) -> None:
+    parser = _command(
+        commands, "measure", "measure parameters, MACs, latency and memory of a model"
+    )
+    _add_host(parser, "model")
+    parser.add_argument("--with", dest="mechanism", metavar="NAME", help="plug this in, NAME@SITES")
+    parser.add_argument("--batch", type=int, default=1, metavar="N", help="default: 1")
+    parser.add_argument("--threads", type=int, metavar="N", help="of the CPU (default: PyTorch's)")
+
+
+def _check(commands: Any) -> None:
+    parser = _command(commands, "check", "check that a mechanism keeps the contract")
+    parser.add_argument("name", metavar="NAME", help="name, alias, module:name or file.py:name")
+    parser.add_argument("--rules", metavar="LIST", help="only these, separated by commas")
+
+
+def _doctor(commands: Any) -> None:
+    _command(commands, "doctor", "look for what is missing or broken on this machine")
+
+
+def _completion(commands: Any) -> None:
+    parser = _command(commands, "completion", "print the completion script of a shell", json=False)
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+
+
+def _add_host(parser: Any, name: str) -> None:
+    parser.add_argument(name, metavar="MODEL", help=HOST)
+    parser.add_argument("--size", type=int, metavar="N", help="side of the images in pixels")
+    parser.add_argument("--channels", type=int, metavar="N", help="of the images (default: 3)")
+    parser.add_argument("--classes", type=int, default=10, metavar="N", help="default: 10")
