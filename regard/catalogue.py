@@ -7,11 +7,13 @@ of the caller's own, in a file with a ``CARD`` or ``CARDS`` like ours.
 from __future__ import annotations
 
 import inspect
+import sys
 from functools import cache
 from importlib import import_module, util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from zlib import crc32
 
 from torch import nn
 
@@ -94,7 +96,14 @@ def get(name: str, *size: int, **options: Any) -> nn.Module:
         raise RegardError(
             f"regard.get({name!r}, …): {error}; it takes {signature_of(found)}"
         ) from None
-    module: nn.Module = found.module(*size, **options)
+    try:
+        module: nn.Module = found.module(*size, **options)
+    except RegardError:
+        raise
+    except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+        raise RegardError(
+            f"regard.get({name!r}, …): {error}; it takes {signature_of(found)}"
+        ) from error
     return module
 
 
@@ -122,7 +131,9 @@ def source_of(found: Card) -> Path:
 
 def card_of(module: nn.Module) -> Card | None:
     """The card of a module made by :func:`get`, or None for any other module."""
-    return next((c for c in _cards().values() if type(module) is c.module), None)
+    home = sys.modules.get(type(module).__module__)
+    own = () if home is None else _cards_in(home)
+    return next((c for c in (*_cards().values(), *own) if c.module is type(module)), None)
 
 
 def cite(*what: str | nn.Module) -> str:
@@ -140,10 +151,15 @@ def cite(*what: str | nn.Module) -> str:
 def _cards() -> dict[str, Card]:
     found: dict[str, Card] = {}
     for path in sorted(_FOLDER.glob("[!_]*.py")):
-        for entry in _cards_in(import_module(f"{__package__}.mechanisms.{path.stem}")):
-            if entry.name in found:
-                raise RegardError(f"two mechanisms are called {entry.name!r}: see {path.name}")
-            found[entry.name] = entry
+        _add(found, import_module(f"{__package__}.mechanisms.{path.stem}"), path.name)
+    return found
+
+
+def _add(found: dict[str, Card], module: ModuleType, place: str) -> dict[str, Card]:
+    for entry in _cards_in(module):
+        if entry.name in found:
+            raise RegardError(f"two mechanisms are called {entry.name!r}: see {place}")
+        found[entry.name] = entry
     return found
 
 
@@ -154,14 +170,14 @@ def _aliases() -> dict[str, Card]:
 
 def _cards_in(module: ModuleType) -> tuple[Card, ...]:
     """CARDS, or CARD alone; nothing for a module without either."""
-    if hasattr(module, "CARDS"):
-        return tuple(module.CARDS)
-    return (module.CARD,) if hasattr(module, "CARD") else ()
+    several = getattr(module, "CARDS", None)
+    found = several if isinstance(several, list | tuple) else (getattr(module, "CARD", None),)
+    return tuple(c for c in found if isinstance(c, Card))
 
 
 def _own(name: str) -> Card:
     place, _, wanted = name.partition(":")
-    cards = {c.name: c for c in _cards_in(_import(place))}
+    cards = _add({}, _import(place), place)
     if not cards:
         raise RegardError(f"{place} has no CARD or CARDS; see CONTRIBUTING.md for the form")
     if not wanted and len(cards) == 1:
@@ -177,11 +193,24 @@ def _import(place: str) -> ModuleType:
     try:
         if not place.endswith(".py"):
             return import_module(place)
-        spec = util.spec_from_file_location(Path(place).stem, place)
-        if spec is None or spec.loader is None or not Path(place).is_file():
-            raise ImportError("there is no such file")
-        module = util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
+        return _run(Path(place).resolve())
     except Exception as error:
         raise RegardError(f"{place} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def _run(path: Path) -> ModuleType:
+    """A file as a module, known to ``sys.modules``: pickle, dataclasses and inspect look there."""
+    if not path.is_file():
+        raise ImportError("there is no such file")
+    name = f"{path.stem}_{crc32(bytes(path)):08x}"  # no other module of this stem is hidden
+    spec = util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError("it is no Python file")
+    module = util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

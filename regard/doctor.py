@@ -12,16 +12,24 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+from .errors import RegardError
+
 State = Literal["ok", "absent", "broken"]
 
 _PACKAGES = {
     "torch": ("", ""),
+    "numpy": ("", ""),
     "safetensors": ("", ""),
+    "rich": ("", ""),
+    "PIL": ("", ""),
+    "shtab": ("", ""),
     "timm": ("vision", "networks of the name timm:…"),
     "torchvision": ("vision", "networks of the name torchvision:…"),
     "transformers": ("text", "text models"),
     "sklearn": ("data", "the embedded digits"),
 }
+_DISTRIBUTIONS = {"PIL": "Pillow", "sklearn": "scikit-learn"}
+_LEAST_FREE = 0.1  # GiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +58,10 @@ class Diagnosis:
         return all(finding.state != "broken" for finding in self.findings)
 
     def table(self) -> str:
-        """One line a finding."""
+        """One line a finding, its remedy under it."""
         width = max(len(f.what) for f in self.findings)
         return "\n".join(
-            f"{f.state:7} {f.what:{width}}  {f.text}"
-            + (f"\n        → {f.remedy}" if f.remedy else "")
-            for f in self.findings
+            f"{f.state:7} {f.what:{width}}  {f.text}".rstrip() + f.advice() for f in self.findings
         )
 
     def show(self) -> None:
@@ -64,13 +70,15 @@ class Diagnosis:
 
     def json(self) -> str:
         """The findings as JSON."""
-        return json.dumps(
-            {"well": self.well, "findings": [asdict(f) for f in self.findings]}, indent=2
-        )
+        findings = [asdict(finding) for finding in self.findings]
+        return json.dumps({"well": self.well, "findings": findings}, indent=2)
 
     def save(self, path: str | Path) -> None:
         """Write the JSON to a file."""
-        Path(path).write_text(self.json(), encoding="utf-8")
+        try:
+            Path(path).write_text(self.json() + "\n", encoding="utf-8")
+        except OSError as error:
+            raise RegardError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def examine() -> Diagnosis:
@@ -84,13 +92,14 @@ def _package(name: str, extra: str, what_for: str) -> Finding:
     try:
         version = getattr(import_module(name), "__version__", "")
     except ModuleNotFoundError as error:
-        if error.name == name and extra:
+        missing = error.name or name
+        if missing == name and extra:
             return Finding(name, "absent", what_for, f"pip install 'regard[{extra}]'")
-        return Finding(name, "broken", str(error), f"pip install {error.name}")
+        return Finding(name, "broken", str(error), f"pip install {_distribution(missing)}")
     except Exception as error:
-        return Finding(
-            name, "broken", f"{type(error).__name__}: {error}", _remedy(name, str(error))
-        )
+        first = next(iter(str(error).splitlines()), "")
+        text = f"{type(error).__name__}: {first}"
+        return Finding(name, "broken", text, _remedy(name, str(error)))
     return Finding(name, "ok", str(version))
 
 
@@ -100,7 +109,11 @@ def _remedy(name: str, message: str) -> str:
             "torch and torchvision do not match: pip install --upgrade torch torchvision together "
             "(a CPU-only torch needs a torchvision built for it)"
         )
-    return f"pip install --force-reinstall {name}"
+    return f"pip install --force-reinstall {_distribution(name)}"
+
+
+def _distribution(name: str) -> str:
+    return _DISTRIBUTIONS.get(name, name)
 
 
 def _python() -> Finding:
@@ -109,26 +122,30 @@ def _python() -> Finding:
 
 
 def _cores() -> Finding:
-    cores = os.cpu_count() or 1
-    return Finding(
-        "cores", "ok", f"{cores}; compare runs as many trials at a time, one thread each"
-    )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Finding("cores", "ok", f"{cores or 1}; compare runs as many trials at a time")
 
 
 def _gpu() -> Finding:
-    torch: Any = import_module("torch")
-    if not torch.cuda.is_available():
+    try:
+        torch: Any = import_module("torch")
+        there = torch.cuda.is_available()
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    except Exception:
+        return Finding("gpu", "absent", "PyTorch, which would find one, is not working")
+    if not there:
         return Finding("gpu", "absent", "PyTorch finds none; all work runs on the CPU")
-    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return Finding("gpu", "ok", ", ".join(names))
 
 
 def _disk() -> Finding:
-    free = shutil.disk_usage(Path.cwd()).free / 2**30
-    writable = os.access(Path.cwd(), os.W_OK)
-    if not writable:
-        return Finding("disk", "broken", f"{Path.cwd()} cannot be written", "give compare --out")
-    state: State = "ok" if free > 0.1 else "broken"
-    return Finding(
-        "disk", state, f"{free:.1f} GiB free here", "" if free > 0.1 else "free some space"
-    )
+    try:
+        here = Path.cwd()
+        free = shutil.disk_usage(here).free / 2**30
+    except OSError as error:
+        return Finding("disk", "broken", f"here: {error.strerror}", "go to another folder")
+    if not os.access(here, os.W_OK):
+        return Finding("disk", "broken", f"{here} cannot be written", "give compare --out")
+    if free < _LEAST_FREE:
+        return Finding("disk", "broken", f"{free:.2f} GiB free here", "free some space")
+    return Finding("disk", "ok", f"{free:.1f} GiB free here")

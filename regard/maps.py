@@ -21,7 +21,7 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 
 from .ops import attend, attention_weights, modulate, warp
-from .ops.warp import sampling_points
+from .ops.warping import sampling_points
 
 Kind = Literal["gate", "theta", "weights"]
 
@@ -35,7 +35,7 @@ class Map:
         kind: ``gate``: a factor on a map, ``[B, C, 1, 1]`` over channels, ``[B, 1, H, W]`` over
             space, …; ``theta``: the affine map of a warp, ``[B, 2, 3]``; ``weights``: of queries
             over keys, ``[B, Nq, Nk]`` or ``[B, h, Nq, Nk]``.
-        values: on the CPU, detached.
+        values: a copy on the CPU.
         frame: height and width of the warped map, for ``theta``.
     """
 
@@ -96,7 +96,7 @@ class _Recorder(TorchFunctionMode):
             with torch.no_grad():
                 for kind, values, frame in reader(*args, **kwargs):
                     site = next((s for s in reversed(self.inside) if s), "")
-                    self.found.append(Map(site, kind, values.detach().cpu(), frame))
+                    self.found.append(Map(site, kind, values.detach().cpu().clone(), frame))
         return func(*args, **kwargs)
 
 
@@ -128,7 +128,7 @@ def _of_attend(
     yield "weights", attention_weights(query, key, score, learned, **options), None  # type: ignore[arg-type]
 
 
-def _of_fused(
+def _of_fused(  # noqa: PLR0917 - the arguments are PyTorch's
     query: Tensor,
     key: Tensor,
     value: Tensor,

@@ -5,31 +5,51 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 
 from ..errors import RegardError
 from .parser import make_parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
+    """Run one command. Standard output gets its answer and nothing else.
 
     Returns:
         0 if all went well, 1 if it could not be done, 2 for a mistake on the command line, 130 if
         it was interrupted. What went wrong is said on standard error, in one to three lines.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without − and × shows codes
     options = make_parser().parse(arguments)
     try:
-        from . import commands
+        from .commands import COMMANDS
 
-        run = getattr(commands, options.command)
-        return int(run(options) or 0)
+        with redirect_stdout(sys.stderr):  # what a user's network prints is no answer
+            answer = COMMANDS[options.command](options)
+        print(answer.text)
+        sys.stdout.flush()
+        return answer.code
     except RegardError as error:
-        print(f"regard {options.command}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"regard {options.command}: interrupted", file=sys.stderr)
-        return 130
+        return _complain(options.command, str(error), 1)
+    except KeyboardInterrupt as interrupt:
+        return _complain(options.command, str(interrupt) or "interrupted", 130)
     except BrokenPipeError:
         # Whoever read the output has enough; nothing more may be written at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        if os.environ.get("REGARD_TRACEBACK"):
+            raise
+        first = next(iter(str(error).splitlines()), "")
+        what = f"unexpected {type(error).__name__}: {first}"
+        where = "with REGARD_TRACEBACK=1 it shows where; please report it"
+        return _complain(options.command, f"{what}\n{where}", 1)
+
+
+def _complain(command: str, message: str, code: int) -> int:
+    shown = "".join(
+        sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in message
+    )
+    print(f"regard {command}: {shown}", file=sys.stderr)
+    return code

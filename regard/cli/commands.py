@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import RegardError
 
 
-def list(options: Namespace) -> None:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command prints on standard output, and its exit code."""
+
+    text: str
+    code: int = 0
+
+
+def list_mechanisms(options: Namespace) -> Answer:
     """The mechanisms, one a line."""
     from .. import card, names
-    from ..surgery.sites import aligned
+    from ..comparison.wording import aligned
 
     cards = [card(name) for name in names(options.family, options.takes)]
     if options.json:
-        print(json.dumps([c.facts() for c in cards], indent=2, ensure_ascii=False))
-        return
+        return Answer(_json([c.facts() for c in cards]))
     head = ("name", "title", "takes", "family", "year", "paper")
     rows = [(c.name, c.title, c.takes, "+".join(c.family), str(c.year), c.paper) for c in cards]
-    print(aligned([head, *rows]))
+    return Answer(aligned([head, *rows]))
 
 
-def show(options: Namespace) -> None:
+def show_card(options: Namespace) -> Answer:
     """A mechanism's card."""
     from .. import card
     from ..catalogue import signature_of, source_of
@@ -33,41 +41,126 @@ def show(options: Namespace) -> None:
     found = card(options.name)
     facts = {**found.facts(), "call": f"{found.name}{signature_of(found)}"}
     if options.json:
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
-        return
+        return Answer(_json(facts))
     bibtex = facts.pop("bibtex")
-    for name, value in facts.items():
-        if value or value == 0:
-            text = ", ".join(map(str, value)) if isinstance(value, (tuple, [].__class__)) else value
-            print(f"{name:13} {text}")
-    print(f"{'source':13} {source_of(found).name}\n\n{bibtex}")
+    lines = [
+        f"{name:13} {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in {**facts, "source": source_of(found).name}.items()
+        if value or value == 0
+    ]
+    return Answer("\n".join([*lines, "", bibtex]))
 
 
-def sites(options: Namespace) -> None:
+def list_sites(options: Namespace) -> Answer:
     """The sites of a model."""
-    from .. import sites as sites_of
+    from ..surgery.sites import sites
 
     model, example = _host(options)
-    found = sites_of(model, example, options.at, before=options.before)
-    print(found.json() if options.json else found.table())
+    found = sites(model, example, options.at, before=options.before)
+    return Answer(found.json() if options.json else found.table())
 
 
-def compare(options: Namespace) -> int:
+def run_comparison(options: Namespace) -> Answer:
     """The main job."""
-    from ..comparison import Plan
-    from ..comparison import compare as run
+    from ..comparison import compare
     from ..comparison.executors import LocalExecutor
     from ..comparison.plan import device_of
     from ..comparison.progress import Progress
 
+    plan = _plan(options)
+    executor = LocalExecutor(options.workers, device_of(plan.device))
+    try:
+        with Progress() as progress:
+            result = compare(plan, out=options.out, executor=executor, watch=progress)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "stopped; what is finished is kept, and the same command goes on from there"
+        ) from None
+    if options.json:
+        return Answer(result.json())
+    return Answer(f"{result.text()}\n\nreport: {result.folder / 'report.html'}")
+
+
+def write_report(options: Namespace) -> Answer:
+    """The report of a comparison."""
+    import webbrowser
+
+    from ..comparison import Comparison, report
+    from ..training.checkpoint import write_whole
+
+    found = Comparison.load(options.folder)
+    path = Path(options.out) if options.out else Path(options.folder) / "report.html"
+    write_whole(path, report(found).html().encode())
+    if options.open and not webbrowser.open(path.resolve().as_uri()):
+        raise RegardError(f"no browser could be opened; the report is {path}")
+    return Answer(found.json() if options.json else f"{found.text()}\n\nreport: {path}")
+
+
+def measure_model(options: Namespace) -> Answer:
+    """The cost of a model."""
+    from ..comparison.arms import parse_arms
+    from ..cost import measure
+
+    model, example = _host(options)
+    if options.mechanism is not None:
+        _, *arms = parse_arms(options.mechanism)
+        if len(arms) > 1:
+            raise RegardError(f"--with {options.mechanism}: one mechanism is measured at a time")
+        arms[0].plug_into(model, example, "identity")
+    found = measure(model, example, batch=options.batch, threads=options.threads)
+    return Answer(found.json() if options.json else found.table())
+
+
+def check_mechanism(options: Namespace) -> Answer:
+    """The contract on a mechanism."""
+    from ..checks import check
+
+    rules = [rule.strip() for rule in options.rules.split(",")] if options.rules else None
+    found = check(options.name, rules)
+    return Answer(found.json() if options.json else found.table(), 0 if found.passed else 1)
+
+
+def examine_machine(options: Namespace) -> Answer:
+    """What is missing or broken."""
+    from ..doctor import examine
+
+    found = examine()
+    return Answer(found.json() if options.json else found.table(), 0 if found.well else 1)
+
+
+def complete_shell(options: Namespace) -> Answer:
+    """A shell's completion script."""
+    import shtab
+
+    from .parser import make_parser
+
+    return Answer(shtab.complete(make_parser(), options.shell))
+
+
+COMMANDS: dict[str, Callable[[Namespace], Answer]] = {
+    "list": list_mechanisms,
+    "show": show_card,
+    "sites": list_sites,
+    "compare": run_comparison,
+    "report": write_report,
+    "measure": measure_model,
+    "check": check_mechanism,
+    "doctor": examine_machine,
+    "completion": complete_shell,
+}
+
+
+def _plan(options: Namespace) -> Any:
+    from ..comparison import Plan
+
     default = Plan()
     given = {n: getattr(options, n) for n in ("epochs", "batch", "rate", "decay")}
-    plan = Plan(
+    return Plan(
         data=options.data,
         host=options.on,
-        mechanisms=options.mechanisms or default.mechanisms,
+        mechanisms=default.mechanisms if options.mechanisms is None else options.mechanisms,
         controls=options.controls,
-        seeds=_seeds(options.seeds),
+        seeds=options.seeds,
         budget=replace(default.budget, **{n: v for n, v in given.items() if v is not None}),
         size=options.size,
         validation=options.validation,
@@ -76,78 +169,6 @@ def compare(options: Namespace) -> int:
         on_bad="skip" if options.skip_bad else "error",
         device=options.device,
     )
-    executor = LocalExecutor(options.workers, device_of(plan.device))
-    try:
-        with Progress() as progress:
-            result = run(plan, out=options.out, executor=executor, watch=progress)
-    except KeyboardInterrupt:
-        raise RegardError(
-            "stopped; what is finished is kept, and the same command goes on from there"
-        ) from None
-    if options.json:
-        print(result.json())
-    else:
-        result.show()
-        print(f"\nreport: {result.folder / 'report.html'}")
-    return 0
-
-
-def report(options: Namespace) -> None:
-    """The report of a comparison."""
-    from ..comparison import Comparison
-    from ..comparison import report as make
-
-    found = Comparison.load(options.folder)
-    page = make(found)
-    path = page.write_html(options.out or Path(options.folder) / "report.html")
-    if options.open:
-        page.open()
-    if options.json:
-        print(found.json())
-    else:
-        found.show()
-        print(f"\nreport: {path}")
-
-
-def measure(options: Namespace) -> None:
-    """The cost of a model."""
-    from ..comparison.arms import Arm, parse_arms
-    from ..cost import measure as cost_of
-
-    model, example = _host(options)
-    if options.mechanism is not None:
-        arms: tuple[Arm, ...] = parse_arms(options.mechanism)
-        arms[1].plug_into(model, example, "identity")
-    found = cost_of(model, example, batch=options.batch, threads=options.threads)
-    print(found.json() if options.json else found.table())
-
-
-def check(options: Namespace) -> int:
-    """The contract on a mechanism."""
-    from ..checks import check as run
-
-    rules = options.rules.split(",") if options.rules else None
-    found = run(options.name, rules)
-    print(found.json() if options.json else found.table())
-    return 0 if found.passed else 1
-
-
-def doctor(options: Namespace) -> int:
-    """What is missing or broken."""
-    from ..doctor import examine
-
-    found = examine()
-    print(found.json() if options.json else found.table())
-    return 0 if found.well else 1
-
-
-def completion(options: Namespace) -> None:
-    """A shell's completion script."""
-    import shtab
-
-    from .parser import make_parser
-
-    print(shtab.complete(make_parser(), options.shell))
 
 
 def _host(options: Namespace) -> tuple[Any, Any]:
@@ -164,14 +185,5 @@ def _host(options: Namespace) -> tuple[Any, Any]:
     return model.eval(), example
 
 
-def _seeds(text: str) -> tuple[int, ...]:
-    """``5`` means the seeds 0 to 4; ``0,3,7`` means these."""
-    try:
-        seeds = tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        seeds = ()
-    if "," not in text and seeds and seeds[0] > 0:
-        seeds = tuple(range(seeds[0]))
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds) or text.strip() == "0":
-        raise RegardError(f"--seeds {text}: give a number such as 5, or a list such as 0,3,7")
-    return seeds
+def _json(facts: Any) -> str:
+    return json.dumps(facts, indent=2, ensure_ascii=False)

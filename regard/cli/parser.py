@@ -36,7 +36,7 @@ class Parser(argparse.ArgumentParser):
         found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
         if found:
             known = re.findall(r"[\w-]+", found[2])
-            message = f"{found[1]!r} is not one of {', '.join(known)}{nearest(found[1], known)}"
+            message = f"{found[1]!r} is unknown{nearest(found[1], known)}"
         self.exit(2, f"{self.prog}: {message}\n{self.prog} --help lists what works\n")
 
 
@@ -45,7 +45,8 @@ def make_parser() -> Parser:
     parser = Parser(
         prog="regard",
         description="Attention mechanisms: got, plugged into any model, compared fairly, seen.",
-        epilog="The main job: regard compare (no argument: digits, two minutes).",
+        epilog="The main job: regard compare (without arguments: the embedded digits). "
+        "Exit code: 0 done, 1 could not be done, 2 mistake on the command line, 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"regard {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -92,25 +93,31 @@ def _compare(commands: Any) -> None:
     add("--on", default="small", metavar="HOST", help=f"the network: {HOST} (default: small)")
     add(
         "--with", dest="mechanisms", metavar="LIST",
-        help="mechanisms: none,se,cbam(reduction=8),eca@layer3.* "
+        help="mechanisms: none,se,cbam(reduction=8),eca@layer2.*+layer3.* "
         "(default: none,se,eca,cbam,spatial_transformer,multihead)",
     )  # fmt: skip
     add(
         "--controls", default="auto", metavar="LIST",
         help="of widened,longer,placebo, or none (default: widened on small)",
     )  # fmt: skip
-    add("--seeds", default="5", metavar="N", help="how many, or a list such as 0,3,7 (default: 5)")
-    add("--epochs", type=int, metavar="N", help="passes over the training images")
-    add("--batch", type=int, metavar="N", help="images a step")
-    add("--rate", type=float, metavar="X", help="highest learning rate")
-    add("--decay", type=float, metavar="X", help="weight decay")
-    add("--size", type=int, metavar="N", help="resize images to N by N pixels")
+    add(
+        "--seeds", type=_seeds, default="5", metavar="N",
+        help="how many, or a list such as 0,3,7 (default: 5)",
+    )  # fmt: skip
+    add("--epochs", type=_count, metavar="N", help="passes over the training images (default: 8)")
+    add("--batch", type=_count, metavar="N", help="images a step (default: 64)")
+    add("--rate", type=float, metavar="X", help="highest learning rate (default: 0.004)")
+    add("--decay", type=float, metavar="X", help="weight decay (default: 0.05)")
+    add("--size", type=_count, metavar="N", help="resize images to N by N pixels")
     add("--validation", type=float, default=0.0, metavar="X", help="share of train held out")
     add("--pretrained", action="store_true", help="start from published weights")
-    add("--delta", type=float, default=0.5, metavar="X", help="difference in points that is none")
+    add(
+        "--delta", type=float, default=0.5, metavar="X",
+        help="largest difference in points that does not matter (default: 0.5)",
+    )  # fmt: skip
     add("--skip-bad", action="store_true", help="leave out images that cannot be read")
     add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: auto")
-    add("--workers", type=int, metavar="N", help="trials at a time (default: one a core or GPU)")
+    add("--workers", type=_count, metavar="N", help="trials at a time (default: one a core or GPU)")
     add("--out", metavar="FOLDER", help="where trials and report go (default: runs/DATA-HOST)")
 
 
@@ -127,8 +134,10 @@ def _measure(commands: Any) -> None:
     )
     _add_host(parser, "model")
     parser.add_argument("--with", dest="mechanism", metavar="NAME", help="plug this in, NAME@SITES")
-    parser.add_argument("--batch", type=int, default=1, metavar="N", help="default: 1")
-    parser.add_argument("--threads", type=int, metavar="N", help="of the CPU (default: PyTorch's)")
+    parser.add_argument("--batch", type=_count, default=1, metavar="N", help="default: 1")
+    parser.add_argument(
+        "--threads", type=_count, metavar="N", help="of the CPU (default: PyTorch's)"
+    )
 
 
 def _check(commands: Any) -> None:
@@ -148,6 +157,26 @@ def _completion(commands: Any) -> None:
 
 def _add_host(parser: Any, name: str) -> None:
     parser.add_argument(name, metavar="MODEL", help=HOST)
-    parser.add_argument("--size", type=int, metavar="N", help="side of the images in pixels")
-    parser.add_argument("--channels", type=int, metavar="N", help="of the images (default: 3)")
-    parser.add_argument("--classes", type=int, default=10, metavar="N", help="default: 10")
+    parser.add_argument("--size", type=_count, metavar="N", help="side of the images in pixels")
+    parser.add_argument("--channels", type=_count, metavar="N", help="of the images (default: 3)")
+    parser.add_argument("--classes", type=_count, default=10, metavar="N", help="default: 10")
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
+    return int(text)
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    """``5`` means the seeds 0 to 4; ``0,3,7`` means these; ``3,`` the seed 3 alone."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    whole = bool(parts) and all(part.isascii() and part.isdigit() for part in parts)
+    seeds = tuple(map(int, parts)) if whole else ()
+    if "," not in text and seeds:
+        seeds = tuple(range(seeds[0]))
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} works neither as a number such as 5 nor as a list such as 0,3,7"
+        )
+    return seeds

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +18,8 @@ from ..surgery import Plugged, plug
 
 PLAIN = "none"
 CONTROLS = ("widened", "longer", "placebo")
+_FORM = "NAME, NAME(option=value), NAME@SITES or NAME(option=value)@SITES"
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +30,7 @@ class Arm:
         label: its name in tables; arms differ in it.
         mechanism: what is plugged, None for the plain network.
         options: of the mechanism.
-        at: the site pattern; None puts it where its card says.
+        at: site patterns joined by ``+``; None puts it where its card says.
         width: of the host's channels, for the widened control.
         lengthened: factor on the epochs, for the control trained longer.
         placebo: the mechanism's statistics are replaced by their running means.
@@ -45,43 +47,63 @@ class Arm:
     control: bool = False
 
     def plug_into(self, model: nn.Module, example: Any, start: str) -> Plugged | None:
-        """Plug this arm's mechanism into a host; None for the plain network."""
+        """Plug this arm's mechanism into a host; None for the plain network.
+
+        Raises:
+            RegardError: for a site pattern that matches nothing, a value that an option cannot
+                take, or a host without a usual place where no sites are given.
+        """
         if self.mechanism is None:
             return None
-        place = card(self.mechanism).place
-        at: Any = self.at or _default_place(place, model)
-        return plug(model, self.mechanism, at, example=example, start=start, **self.options)
+        at: Any = _patterns(self.at) if self.at else _default_place(self.mechanism, model)
+        options = {"start": start, **{name: _as_tuple(v) for name, v in self.options.items()}}
+        try:
+            return plug(model, self.mechanism, at, example=example, **options)
+        except RegardError as error:
+            raise RegardError(f"{self.label}: {error}") from error
 
     def epochs(self, epochs: int) -> int:
         """Epochs that this arm is trained for."""
         return math.ceil(epochs * self.lengthened - 1e-9)
 
+    def identity(self) -> dict[str, Any]:
+        """What of it decides a training, beside the epochs: neither its name nor its role."""
+        names = ("mechanism", "options", "at", "width", "placebo")
+        return {name: getattr(self, name) for name in names}
+
 
 def parse_arms(text: str) -> tuple[Arm, ...]:
     """Arms from ``none,se,eca(kernel_size=5),cbam@layer3.*``; the plain network comes first.
 
-    Each is a mechanism's name, then options in parentheses and ``@`` with a site pattern if wanted.
+    Each is a mechanism's name, then options in parentheses if wanted, then ``@`` and a site pattern
+    or several joined by ``+``, as of :func:`regard.plug`.
 
     Raises:
-        RegardError: for an unknown mechanism or option, or one arm named twice.
+        RegardError: for an unknown mechanism or option, or one arm given twice.
     """
     arms = [_arm(part) for part in _split(text)]
-    arms = [Arm(label=PLAIN), *(a for a in arms if a.mechanism is not None)]
-    labels = [arm.label for arm in arms]
-    twice = next((label for label in labels if labels.count(label) > 1), None)
-    if twice is not None:
-        raise RegardError(f"{twice!r} is named twice; each arm is trained once a seed anyway")
-    if len(arms) == 1:
+    if all(arm.mechanism is None for arm in arms):
         raise RegardError(f"{text!r} names no mechanism; an example is none,se,cbam")
+    arms = [Arm(label=PLAIN), *(arm for arm in arms if arm.mechanism is not None)]
+    for index, arm in enumerate(arms):
+        same = next((a for a in arms[:index] if a.identity() == arm.identity()), None)
+        if same is not None:
+            raise RegardError(
+                f"{arm.label!r} is given twice; each arm is trained once a seed anyway"
+            )
     return tuple(arms)
 
 
 def parse_controls(text: str) -> tuple[str, ...]:
-    """Controls from ``widened,longer,placebo`` or ``none``."""
+    """Controls from ``widened,longer,placebo`` or ``none``, each once.
+
+    Raises:
+        RegardError: for an unknown one.
+    """
     names = [name for name in _split(text) if name != "none"]
     for name in names:
         if name not in CONTROLS:
-            raise RegardError(f"no control is called {name!r}{nearest(name, CONTROLS)}")
+            raise RegardError(f"no control is called {name!r}{nearest(name, [*CONTROLS, 'none'])}")
     return tuple(dict.fromkeys(names))
 
 
@@ -89,48 +111,106 @@ def placebos(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
     """For each gating mechanism the same one that cannot look at the sample."""
     gating = [a for a in arms if a.mechanism is not None and card(a.mechanism).start == "gate"]
     return tuple(
-        replace(arm, label=f"{arm.label}, placebo", placebo=True, control=True) for arm in gating
+        replace(arm, label=placebo_label(arm.label), placebo=True, control=True) for arm in gating
     )
 
 
+def placebo_label(label: str) -> str:
+    """The label of an arm's placebo."""
+    return f"{label}, placebo"
+
+
 def _arm(text: str) -> Arm:
-    match = re.fullmatch(r"([^(@]+)(?:\((.*)\))?(?:@(.+))?", text)
-    if match is None:
-        raise RegardError(f"{text!r} is no arm; the form is NAME, NAME(option=value) or NAME@SITES")
-    name, written, at = match[1].strip(), match[2], match[3]
-    if name == PLAIN:
+    name, written, at = _parts(text)
+    if name == PLAIN and written is None and at is None:
         return Arm(label=PLAIN)
-    known = options_of(card(name))
-    options = dict(_option(part, name) for part in _split(written or ""))
-    for option in options:
-        if option not in known:
-            raise RegardError(f"{name} has no option {option!r}{nearest(option, known)}")
-    return Arm(label=text, mechanism=name, options=options, at=at)
+    if name == PLAIN:
+        raise RegardError(f"{text!r}: the plain network takes neither options nor sites")
+    found = card(name)
+    options = _options(found.name, written or "", list(options_of(found)))
+    own = ":" in name or name.endswith(".py")
+    return Arm(label=text, mechanism=name if own else found.name, options=options, at=at)
 
 
-def _option(text: str, name: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise RegardError(f"{text!r} is no option of {name}; the form is {name}(option=value)")
+def _parts(text: str) -> tuple[str, str | None, str | None]:
+    """Name, what stands in its parentheses, and sites; None for what is not there."""
+    end = min((text.find(sign) for sign in "(@" if sign in text), default=len(text))
+    name, rest, written = text[:end].strip(), text[end:], None
+    if rest.startswith("("):
+        close = _closing(rest)
+        written, rest = rest[1:close], rest[close + 1 :].strip()
+    at = rest[1:].strip() if rest.startswith("@") else None
+    if not name or at == "" or (rest and at is None):
+        raise RegardError(f"{text!r} is no arm; the form is {_FORM}")
+    return name, written, at
+
+
+def _closing(text: str) -> int:
+    """Where the bracket closes that the text begins with."""
+    open_ones: list[str] = []
+    for index, letter in enumerate(text):
+        if letter in _CLOSING:
+            open_ones.append(_CLOSING[letter])
+        elif open_ones and letter == open_ones[-1]:
+            open_ones.pop()
+            if not open_ones:
+                return index
+    raise RegardError(f"{text!r} has a bracket that is not closed; the form is {_FORM}")
+
+
+def _options(name: str, written: str, known: list[str]) -> dict[str, Any]:
+    """Options as written; the network gives a mechanism its size, device and type."""
+    free = [option for option in known[1:] if option not in ("device", "dtype")]
+    options: dict[str, Any] = {}
+    for part in _split(written):
+        option, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals:
+            raise RegardError(f"{part!r} is no option of {name}; the form is {name}(option=value)")
+        if option not in free:
+            raise RegardError(f"{name} takes no option {option!r} here{nearest(option, free)}")
+        if option in options:
+            raise RegardError(f"{name}: the option {option!r} is given twice")
+        options[option] = _value(value, f"{name}({option}=…)")
+    return options
+
+
+def _value(text: str, where: str) -> Any:
+    """A number, True, False, None, a quoted text or a tuple of these; any other word is a text."""
     try:
-        return key.strip(), ast.literal_eval(value.strip())
-    except (ValueError, SyntaxError):
-        return key.strip(), value.strip()
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return text
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        raise RegardError(
+            f"{where}: {text} is no number, text, True, False, None or list of these"
+        ) from None
+
+
+def _as_tuple(value: Any) -> Any:
+    """Lists, as JSON knows them, back to tuples."""
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
 
 
 def _split(text: str) -> list[str]:
-    """Parts between commas that stand outside parentheses."""
+    """Parts between commas that stand outside brackets."""
     parts, depth = [""], 0
     for letter in text:
-        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(letter, 0)
-        if letter == "," and depth == 0:
+        depth += (letter in _CLOSING) - (letter in _CLOSING.values())
+        if letter == "," and depth <= 0:
             parts.append("")
         else:
             parts[-1] += letter
     return [part.strip() for part in parts if part.strip()]
 
 
-def _default_place(place: str, model: nn.Module) -> Any:
+def _patterns(at: str) -> list[str]:
+    return [at] if at.startswith("re:") else [part.strip() for part in at.split("+")]
+
+
+def _default_place(mechanism: str, model: nn.Module) -> Any:
+    place = card(mechanism).place
     if place == "branch":
         return default_sites(model)
     return first_convolution(model) if place == "input" else last_stage(model)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,35 +12,56 @@ from typing import Any
 from ..data import Images, load_images
 from ..errors import RegardError
 from ..networks import input_size
-from ..training.checkpoint import write_whole
+from ..training.checkpoint import unwritable, write_whole
 from .arms import Arm, parse_arms
 from .executors import Event, Executor, LocalExecutor
 from .plan import Plan, device_of
+from .reading import GRID, names_of
 from .reporting import report
-from .result import GRID, Comparison
-from .setting import Setting
-from .spec import FAILURE, METRICS, RESULT
+from .result import Comparison
+from .setting import Costs, Setting
+from .spec import METRICS, RESULT, forget_failure
+from .trial import data_folder
 
-Watch = Callable[[Event, "Grid"], None]
+Watch = Callable[[Event, "Grid | None"], None]
+REPORT, TABLE = "report.html", "results.csv"
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A comparison that is set up: every trial has its folder."""
+    """A comparison that is set up: every trial has its folder.
+
+    Args:
+        folder: of the comparison.
+        facts: what is asked, as in ``comparison.json``.
+        epochs: arm → epochs that it is trained for.
+    """
 
     folder: Path
-    images: Images
-    arms: tuple[Arm, ...]
-    trials: dict[tuple[str, int], Path]
+    facts: dict[str, Any]
     epochs: dict[str, int]
 
+    @property
+    def trials(self) -> dict[tuple[str, int], Path]:
+        """Arm and seed → the trial's folder, seed after seed."""
+        names = sorted(names_of(self.facts).items(), key=lambda item: item[0][1])
+        return {name: self.folder / "trials" / key for name, key in names}
+
+    def folders(self) -> list[Path]:
+        """Folders of all trials, each once."""
+        return list(dict.fromkeys(self.trials.values()))
+
     def waiting(self) -> list[Path]:
-        """Folders of the trials that are not finished, seed after seed."""
-        return [path for path in self.trials.values() if not (path / RESULT).exists()]
+        """Folders of the trials that are not finished."""
+        return [path for path in self.folders() if not (path / RESULT).exists()]
 
     def name_of(self, folder: Path) -> tuple[str, int]:
         """Arm and seed of a trial's folder."""
         return next(name for name, path in self.trials.items() if path == folder)
+
+    def comparison(self) -> Comparison:
+        """What is known so far."""
+        return Comparison.of(self.folder, self.facts)
 
 
 def compare(
@@ -56,7 +78,7 @@ def compare(
         out: the folder of the comparison, ``runs/DATA-HOST`` by default. Finished trials that are
             there already are used, also by a larger or smaller plan.
         executor: where trials run; all cores of this machine by default.
-        watch: called with each event and the grid.
+        watch: called with each event and the grid; the grid is None while it is being prepared.
 
     Returns:
         The comparison; ``results.csv`` and ``report.html`` are written into its folder.
@@ -66,66 +88,47 @@ def compare(
             finished and written.
     """
     plan = plan or Plan()
-    grid = prepare(plan, out)
+    tell: Watch = watch or (lambda event, grid: None)
+    grid = prepare(plan, out, lambda text: tell(Event("preparing", message=text), None))
     failed: dict[Path, str] = {}
     events = (executor or LocalExecutor(device=device_of(plan.device))).run(grid.waiting())
     try:
         for event in events:
             if event.kind == "failed" and event.trial is not None:
                 failed[event.trial] = event.message
-            if watch is not None:
-                watch(event, grid)
-    finally:
-        events.close()  # type: ignore[attr-defined]
-        if any((path / RESULT).exists() for path in grid.trials.values()):
-            _write_results(grid.folder)
+            tell(event, grid)
+    except BaseException:
+        _close(events)
+        with suppress(RegardError):
+            _write_results(grid)
+        raise
+    comparison = _write_results(grid)
     if failed:
         raise _failure(grid, failed)
-    return Comparison.load(grid.folder)
+    return comparison
 
 
-def prepare(plan: Plan, out: str | Path | None = None) -> Grid:
+def prepare(
+    plan: Plan, out: str | Path | None = None, say: Callable[[str], None] = lambda _: None
+) -> Grid:
     """Read the data, build the arms, measure their costs and make the trials' folders."""
     arms = parse_arms(plan.mechanisms)
-    size = plan.size or input_size(plan.host)
+    size = input_size(plan.host) if plan.size is None else plan.size
+    say(f"reading {plan.data}")
     images = load_images(
         plan.data, size=size, seed=0, validation=plan.validation, on_bad=plan.on_bad
     )
     folder = Path(out) if out is not None else Path("runs") / _folder_name(plan, images)
     setting = Setting.of(plan, images)
     _make(folder)
-    images.save(folder / "data" / images.fingerprint[:16])
-    costs = setting.costs(arms, folder)
+    images.save(data_folder(folder, images.fingerprint))
+    costs = setting.costs(arms, folder, say)
     arms = (*arms, *setting.controls(arms, costs))
-    costs |= setting.costs(arms, folder)
-    trials: dict[tuple[str, int], Path] = {}
-    described: dict[str, dict[str, str]] = {}
-    for seed in plan.seeds:
-        for arm in arms:
-            spec = setting.spec(arm, seed)
-            path = folder / "trials" / spec.key()
-            spec.save(path)
-            (path / FAILURE).unlink(missing_ok=True)
-            trials[arm.label, seed] = path
-            described.setdefault(arm.label, {})[str(seed)] = spec.key()
-    epochs = {arm.label: arm.epochs(plan.budget.epochs) for arm in arms}
-    grid = Grid(folder, images, arms, trials, epochs)
-    _write(
-        folder / GRID,
-        {
-            "arms": [asdict(arm) for arm in arms],
-            "trials": described,
-            "costs": costs,
-            "data": {"name": images.name, "text": images.describe(), "key": images.fingerprint},
-            "host": plan.host,
-            "start": setting.start,
-            "pretrained": plan.pretrained,
-            "budget": asdict(plan.budget),
-            "delta": plan.delta,
-            "device": setting.device,
-        },
-    )
-    return grid
+    costs |= setting.costs(arms, folder, say)
+    trials = _make_trials(folder, setting, arms)
+    facts = _facts(setting, arms, trials, costs)
+    _write_facts(folder, facts)
+    return Grid(folder, facts, {arm.label: arm.epochs(plan.budget.epochs) for arm in arms})
 
 
 def epochs_done(trial: Path) -> int:
@@ -133,23 +136,71 @@ def epochs_done(trial: Path) -> int:
     try:
         lines = (trial / METRICS).read_text(encoding="utf-8").splitlines()
         return int(json.loads(lines[-1])["epoch"]) if lines else 0
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return 0
 
 
-def _write_results(folder: Path) -> None:
-    comparison = Comparison.load(folder)
-    comparison.save(folder / "results.csv")
-    report(comparison).write_html(folder / "report.html")
+def _make_trials(folder: Path, setting: Setting, arms: tuple[Arm, ...]) -> dict[str, Any]:
+    """Arm → seed → key."""
+    trials: dict[str, dict[str, str]] = {}
+    for seed in setting.plan.seeds:
+        for arm in arms:
+            spec = setting.spec(arm, seed)
+            key = spec.key()
+            spec.save(folder / "trials" / key)
+            forget_failure(folder / "trials" / key)
+            trials.setdefault(arm.label, {})[str(seed)] = key
+    return trials
+
+
+def _facts(
+    setting: Setting, arms: tuple[Arm, ...], trials: dict[str, Any], costs: Costs
+) -> dict[str, Any]:
+    plan, images = setting.plan, setting.feed.images
+    facts = {
+        "arms": [asdict(arm) for arm in arms],
+        "trials": trials,
+        "costs": costs,
+        "data": {"name": images.name, "text": images.describe(), "key": images.fingerprint},
+        "host": plan.host,
+        "start": setting.start,
+        "pretrained": plan.pretrained,
+        "budget": asdict(plan.budget),
+        "delta": plan.delta,
+        "device": setting.device,
+    }
+    copy: dict[str, Any] = json.loads(json.dumps(facts))
+    return copy
+
+
+def _write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    write_whole(folder / GRID, json.dumps(facts, indent=1).encode())
+
+
+def _write_results(grid: Grid) -> Comparison:
+    """Write what is known; all three files speak of this grid, whoever else used the folder."""
+    comparison = grid.comparison()
+    _write_facts(grid.folder, grid.facts)
+    comparison.save(grid.folder / TABLE)
+    write_whole(grid.folder / REPORT, report(comparison).html().encode())
+    return comparison
+
+
+def _close(events: Iterator[Event]) -> None:
+    close = getattr(events, "close", None)
+    if close is not None:
+        close()
 
 
 def _failure(grid: Grid, failed: dict[Path, str]) -> RegardError:
     first = next(iter(failed))
     label, seed = grid.name_of(first)
+    total, why = len(grid.trials), " ".join(failed[first].split())
     finished = sum((path / RESULT).exists() for path in grid.trials.values())
     return RegardError(
-        f"{len(failed)} of {len(grid.trials)} trials failed; {label}, seed {seed}: "
-        f"{failed[first]}\n{finished} are finished and kept in {grid.folder}"
+        f"{len(failed)} of {total} trials failed; {label}, seed {seed}: {why}\n"
+        f"{finished} of {total} are finished and kept, see {grid.folder / REPORT}; the same "
+        f"command tries the others again"
     )
 
 
@@ -162,10 +213,4 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RegardError(
-            f"{folder} cannot be made: {error.strerror}; choose another --out"
-        ) from None
-
-
-def _write(path: Path, data: Any) -> None:
-    write_whole(path, json.dumps(data, indent=1).encode())
+        raise RegardError(f"{unwritable(folder, error)}; choose another --out") from None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from .. import page
 from ..data import Images
@@ -16,72 +17,120 @@ from ..page import Markup
 from .spec import MAPS
 
 Array = npt.NDArray[np.float32]
+_WIDE = 640  # pixels of the screen for the row of all channels, about
+_MOST = 24  # and for one channel at most
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Test images as the page kit takes them, and their classes."""
+
+    pixels: tuple[npt.NDArray[np.uint8], ...]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, images: Images, chosen: list[int]) -> Shown:
+        """The chosen test images."""
+        pixels = tuple(_pixels(images.test.images[i]) for i in chosen)
+        return cls(pixels, tuple(images.classes[images.test.labels[i]] for i in chosen))
+
+    def gallery(self) -> Markup:
+        """The images themselves."""
+        pairs = zip(self.pixels, self.names, strict=True)
+        return page.gallery([(page.image(image, f"test image: {n}"), n) for image, n in pairs])
+
+    def overlays(self, values: Array, what: str) -> Markup:
+        """Maps ``[N, h, w]`` over the images, each from its least to its greatest value."""
+        return page.gallery(
+            [
+                (page.overlay(image, value, f"{what} on {name}"), f"{name} ({_ends(value)})")
+                for value, image, name in zip(values, self.pixels, self.names, strict=True)
+            ]
+        )
 
 
 def pictures(trial: Path, images: Images) -> list[Markup]:
-    """Galleries for the maps of one finished trial; none where it kept no maps."""
+    """A heading and a picture for each map of one finished trial; none where it kept no maps."""
     if not (trial / MAPS).exists():
         return []
-    with safe_open(trial / MAPS, framework="np") as file:
-        header = file.metadata()
-        maps = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    frames = json.loads(header["frames"])
-    chosen = json.loads(header["images"])
-    shown = [
-        (_pixels(images.test.images[i]), images.classes[images.test.labels[i]]) for i in chosen
-    ]
-    found: list[Markup] = []
-    for key in _spread(sorted(maps, key=lambda k: int(k.split("/")[0]))):
-        _, kind, site = key.split("/", 2)
-        found += list(_gallery(kind, site, maps[key], shown, frames.get(key)))
+    try:
+        with safe_open(trial / MAPS, framework="np") as file:
+            header = file.metadata()
+            maps = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        frames, chosen = json.loads(header["frames"]), json.loads(header["images"])
+        shown = Shown.of(images, chosen)
+        found: list[Markup] = []
+        for key in _spread(sorted(maps, key=lambda k: int(k.split("/")[0]))):
+            _, kind, site = key.split("/", 2)
+            found += _of_map(kind, site, maps[key], shown, frames.get(key))
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        return [page.element("p", f"The maps kept in {trial / MAPS} cannot be shown: {error}.")]
     return found
 
 
-_Shown = list[tuple[npt.NDArray[np.uint8], str]]
-
-
-def _gallery(
-    kind: str, site: str, values: Array, shown: _Shown, frame: list[int] | None
+def _of_map(
+    kind: str, site: str, values: Array, shown: Shown, frame: list[int] | None
 ) -> Iterator[Markup]:
-    if kind == "theta" and frame is not None:
-        items = [
-            (page.outline(image, _corners(theta, frame), f"what is sampled of {name}"), name)
-            for theta, (image, name) in zip(values, shown, strict=False)
-        ]
-        yield page.element("h4", f"What is sampled before {site}")
-        yield page.gallery(items)
+    """A heading and a picture of one map; nothing for a form that has no picture."""
+    place = f"at {site}" if site else "at the output"
+    if not np.isfinite(values).all():
+        yield page.element("p", f"What was attended to {place} is not finite.")
+    elif kind == "theta" and frame is not None:
+        yield page.element("h4", f"The part of the image that is sampled {place}")
+        yield _quadrilaterals(values, shown, (frame[0], frame[1]))
     elif kind == "gate" and values.ndim == 4 and values.shape[1] == 1:
-        yield page.element("h4", f"Spatial gate at {site}")
-        yield page.gallery(list(_overlays(values[:, 0], shown, "spatial gate")))
+        yield page.element("h4", f"Spatial gate {place}")
+        yield shown.overlays(values[:, 0], "spatial gate")
     elif kind == "gate" and values[0, :, :1].size == values.shape[1]:
-        yield page.element("h4", f"Channel gates at {site}: one row an image, one column a channel")
-        gates = values.reshape(len(values), -1)
-        names = ", ".join(name for _, name in shown)
-        picture = page.heat(gates, f"channel gates at {site} for {names}", zoom=8)
-        yield page.gallery([(picture, f"rows: {names}")])
-        yield page.colour_bar(float(gates.min()), float(gates.max()), "gate")
+        yield page.element("h4", f"Channel gates {place}")
+        yield _channels(values.reshape(len(values), -1), shown)
     elif kind == "weights":
         received = values.reshape(len(values), -1, values.shape[-1]).mean(1)
         side = round(received.shape[1] ** 0.5)
         if side * side == received.shape[1]:
-            yield page.element("h4", f"Attention that each place receives at {site}")
-            yield page.gallery(
-                list(_overlays(received.reshape(-1, side, side), shown, "attention received"))
-            )
+            yield page.element("h4", f"Attention that each place receives {place}")
+            yield shown.overlays(received.reshape(-1, side, side), "attention received")
 
 
-def _overlays(values: Array, shown: _Shown, what: str) -> Iterator[tuple[Markup, str]]:
-    for value, (image, name) in zip(values, shown, strict=False):
-        yield page.overlay(image, value, f"{what} on {name}"), name
+def _quadrilaterals(thetas: Array, shown: Shown, frame: tuple[int, int]) -> Markup:
+    return page.gallery(
+        [
+            (page.outline(image, _corners(theta, image, frame), f"what is sampled of {n}"), n)
+            for theta, image, n in zip(thetas, shown.pixels, shown.names, strict=True)
+        ]
+    )
 
 
-def _corners(theta: Array, frame: list[int]) -> list[tuple[float, float]]:
-    """Corners of the sampled quadrilateral, in pixels of the frame."""
+def _channels(gates: Array, shown: Shown) -> Markup:
+    low, high = float(gates.min()), float(gates.max())
+    zoom = min(_MOST, max(1, _WIDE // gates.shape[1]))
+    names = ", ".join(shown.names)
+    caption = f"One column a channel, one row an image, from above: {names}"
+    return page.element(
+        "figure",
+        page.heat(gates, f"channel gates for {names}", zoom=zoom),
+        page.element("figcaption", caption),
+        page.colour_bar(float(f"{low:.3g}"), float(f"{high:.3g}"), "gate"),
+    )
+
+
+def _corners(
+    theta: Array, image: npt.NDArray[np.uint8], frame: tuple[int, int]
+) -> list[tuple[float, float]]:
+    """Corners of the sampled quadrilateral on the image, between centres of pixels.
+
+    A warp inside the network samples a smaller frame; it is drawn over the whole image.
+    """
     height, width = frame
+    down, across = image.shape[0] / height, image.shape[1] / width
     corners = np.array([[-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1]], dtype=np.float64)
     points = corners @ theta.astype(np.float64).T
     return [
-        (float((x + 1) / 2 * (width - 1)), float((y + 1) / 2 * (height - 1))) for x, y in points
+        (
+            float((x + 1) / 2 * (width - 1) + 0.5) * across,
+            float((y + 1) / 2 * (height - 1) + 0.5) * down,
+        )
+        for x, y in points
     ]
 
 
@@ -90,6 +139,10 @@ def _spread(keys: list[str]) -> list[str]:
     sites = list(dict.fromkeys(k.split("/", 2)[2] for k in keys))
     kept = {sites[0], sites[len(sites) // 2], sites[-1]} if sites else set()
     return [k for k in keys if k.split("/", 2)[2] in kept]
+
+
+def _ends(values: Array) -> str:
+    return f"from {float(values.min()):.2g} to {float(values.max()):.2g}"
 
 
 def _pixels(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ..errors import RegardError
+from ..maps import record
 from ..ops import squeeze
 from ..surgery import Plugged
 
@@ -23,6 +25,7 @@ class Placebo(nn.Module):
     """A mechanism that is fed running means.
 
     The running means are buffers, made in the first forward: run one before loading a state_dict.
+    In training a batch enters them after it was gated, so that no gate ever sees its own sample.
 
     Args:
         mechanism: built on ``regard.ops.squeeze``.
@@ -47,15 +50,43 @@ class Placebo(nn.Module):
         if name not in self._buffers:
             self.register_buffer(name, batch.clone())
         kept = self.get_buffer(name)
+        before = kept.clone()
         if self.training:
             kept.lerp_(batch, MOMENTUM)
-        return kept.clone().expand_as(statistic)
+        return before.expand_as(statistic)
 
 
 def make_placebo(plugged: Plugged) -> None:
     """Turn everything behind a handle into placebos."""
     for attachment in plugged.attachments().values():
         attachment.mechanism = Placebo(attachment.mechanism)
+
+
+def check_blind(model: nn.Module, example: Tensor, label: str) -> None:
+    """Run a network of placebos once and see that their gates are the same for any sample.
+
+    Args:
+        model: left in eval mode; the running means are there afterwards.
+        example: images ``[B, C, H, W]`` that set the running means.
+        label: of the arm, for the error.
+
+    Raises:
+        RegardError: for a mechanism that does not gate, or looks at the map by other means than
+            ``regard.ops.squeeze``.
+    """
+    model.eval()
+    with torch.no_grad():
+        model(example)
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn((3, *example.shape[1:]), generator=generator)
+        with record(model) as found:
+            model(noise)
+    gates = [m.values for m in found if m.kind == "gate"]
+    if not gates or not all(torch.equal(gate, gate[:1].expand_as(gate)) for gate in gates):
+        raise RegardError(
+            f"{label}: this mechanism does not squeeze the map by regard.ops.squeeze alone, so it "
+            f"has no placebo; leave the placebo out of --controls"
+        )
 
 
 class _Blind(TorchFunctionMode):

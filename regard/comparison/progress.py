@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -14,22 +14,32 @@ from rich.text import Text
 
 from .executors import Event
 from .grid import Grid, epochs_done
-from .result import Comparison, shown_row
+from .result import Comparison
+from .wording import printable, shown_row
 
 
 class Progress:
     """Shows a grid at work on standard error; use it as a context and as ``watch=``.
 
-    On a terminal: the league table of what is finished, and what runs now, redrawn twice a second.
-    Elsewhere: one line a finished or failed trial.
+    On a terminal: the table of what is finished, what runs now and the time left, redrawn at every
+    event. Elsewhere: a line for each trial that finished or failed.
+
+    Args:
+        console: where to show it.
+        clock: seconds, for the time left.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(
+        self, console: Console | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.console = console or Console(stderr=True)
-        self.began: dict[Path, float] = {}
-        self.took: dict[str, list[float]] = {}
+        self.clock = clock
+        self.running: dict[Path, tuple[float, int]] = {}  # since when, and epochs done before
+        self.slots = 1
+        self.done: int | None = None
+        self.paces: dict[str, list[float]] = {}  # seconds an epoch of each finished trial
         self.failed: list[str] = []
-        self.finished = 0
+        self.known: Comparison | None = None
         self.live: Live | None = None
 
     def __enter__(self) -> Progress:
@@ -47,79 +57,92 @@ class Progress:
         if self.live is not None:
             self.live.stop()
 
-    def __call__(self, event: Event, grid: Grid) -> None:
+    def __call__(self, event: Event, grid: Grid | None) -> None:
         """Take one event of an executor."""
+        if grid is None:
+            self._prepare(event.message)
+            return
+        if self.done is None:
+            self.done = len(grid.folders()) - len(grid.waiting())
         if event.trial is not None:
-            label, seed = grid.name_of(event.trial)
-            if event.kind == "started":
-                self.began[event.trial] = time.monotonic()
-            elif event.kind == "finished":
-                self._finish(event.trial, label)
-            elif event.kind == "failed":
-                self.began.pop(event.trial, None)
-                self.failed.append(f"{label}, seed {seed}: {event.message}")
-        if self.live is None:
-            self._line(event, grid)
-        else:
-            self.live.update(self._table(grid), refresh=True)
+            self._count(event, event.trial, grid)
+        if self.known is None or event.kind == "finished":
+            self.known = grid.comparison()
+        if self.live is not None:
+            self.live.update(self._table(grid, self.known), refresh=True)
+        elif event.kind in ("finished", "failed") and event.trial is not None:
+            self._line(event, event.trial, grid, self.known)
 
     def left(self, grid: Grid) -> float | None:
         """Seconds left, from the trials finished so far; None before the first.
 
-        An arm of which nothing is finished is taken to need the mean of the others an epoch.
+        An arm of which nothing is finished is taken to need the mean of the others an epoch. What
+        is left is shared by the workers, but no trial by two of them.
         """
-        if not self.took:
+        if not self.paces:
             return None
-        paces = {a: sum(t) / len(t) / grid.epochs[a] for a, t in self.took.items()}
-        usual = sum(paces.values()) / len(paces)
-        work = 0.0
+        means = {arm: sum(paces) / len(paces) for arm, paces in self.paces.items()}
+        usual = sum(means.values()) / len(means)
+        work = [0.0]
         for path in grid.waiting():
             label, _ = grid.name_of(path)
-            epochs = grid.epochs[label] - (epochs_done(path) if path in self.began else 0)
-            work += paces.get(label, usual) * epochs
-        return work / max(1, len(self.began) or 1)
+            pace, done = means.get(label, usual), epochs_done(path)
+            seconds = pace * max(0, grid.epochs[label] - done)
+            if path in self.running:
+                since, before = self.running[path]
+                within = self.clock() - since - pace * (done - before)
+                seconds -= min(max(within, 0.0), pace)
+            work.append(max(seconds, 0.0))
+        return max(sum(work) / self.slots, *work)
 
-    def _finish(self, trial: Path, label: str) -> None:
-        self.took.setdefault(label, []).append(time.monotonic() - self.began.pop(trial))
-        self.finished += 1
-
-    def _line(self, event: Event, grid: Grid) -> None:
-        if event.kind not in ("finished", "failed") or event.trial is None:
+    def _count(self, event: Event, trial: Path, grid: Grid) -> None:
+        label, seed = grid.name_of(trial)
+        if event.kind == "started":
+            self.running[trial] = (self.clock(), epochs_done(trial))
+            self.slots = max(self.slots, len(self.running))
             return
-        total, waiting = len(grid.trials), len(grid.waiting())
-        label, seed = grid.name_of(event.trial)
+        since, before = self.running.pop(trial, (self.clock(), 0))
+        if event.kind == "finished":
+            self.done = (self.done or 0) + 1
+            epochs = max(1, grid.epochs[label] - before)
+            self.paces.setdefault(label, []).append((self.clock() - since) / epochs)
+        elif event.kind == "failed":
+            self.failed.append(f"{label}, seed {seed}: {event.message}")
+
+    def _prepare(self, what: str) -> None:
+        if self.live is not None:
+            self.live.update(Text(f"preparing: {printable(what)}"), refresh=True)
+
+    def _line(self, event: Event, trial: Path, grid: Grid, known: Comparison) -> None:
+        label, seed = grid.name_of(trial)
         if event.kind == "failed":
             text = f"failed: {label}, seed {seed}: {event.message}"
         else:
-            text = f"{label}, seed {seed}: {_accuracy(grid, label, seed)}"
-        print(f"[{total - waiting}/{total}{_clock(self.left(grid))}] {text}", file=sys.stderr)
+            accuracy = known.accuracies[label].get(seed)
+            text = f"{label}, seed {seed}: {accuracy or 0.0:.2%}".replace("%", " %")
+        line = f"[{self.done}/{len(grid.folders())}{clock_text(self.left(grid))}] {text}"
+        self.console.print(Text(printable(line)), soft_wrap=True)
 
-    def _table(self, grid: Grid) -> Table:
-        comparison = Comparison.load(grid.folder)
-        total, waiting = len(grid.trials), len(grid.waiting())
-        head = f"{total - waiting} of {total} trials finished{_clock(self.left(grid))}"
+    def _table(self, grid: Grid, known: Comparison) -> Table:
+        head = f"{self.done} of {len(grid.folders())} trials finished{clock_text(self.left(grid))}"
         table = Table(title=Text(head), box=None, header_style="bold", title_justify="left")
         for column in ("arm", "accuracy (trials)", "difference [95%]", "verdict so far"):
             table.add_column(column)
-        for row in comparison.rows():
-            table.add_row(*(Text(cell) for cell in shown_row(row)[:4]))
+        for row in known.rows():
+            table.add_row(*(Text(printable(cell)) for cell in shown_row(row)[:4]))
         running = [
             f"{label} seed {seed}, epoch {epochs_done(path)}/{grid.epochs[label]}"
-            for path in self.began
+            for path in self.running
             for label, seed in [grid.name_of(path)]
         ]
         bad = f"\n{len(self.failed)} failed; {self.failed[-1]}" if self.failed else ""
-        table.caption = Text(f"running: {'; '.join(running)}{bad}")
+        table.caption = Text(printable(f"running: {'; '.join(running)}{bad}"))
         table.caption_justify = "left"
         return table
 
 
-def _accuracy(grid: Grid, label: str, seed: int) -> str:
-    found = Comparison.load(grid.folder).accuracies[label].get(seed)
-    return "finished" if found is None else f"{100 * found:.2f} %"
-
-
-def _clock(seconds: float | None) -> str:
+def clock_text(seconds: float | None) -> str:
+    """``, 1:02:03 left``, or nothing where that is not known yet."""
     if seconds is None:
         return ""
     minutes, rest = divmod(round(seconds), 60)

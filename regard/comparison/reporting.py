@@ -7,9 +7,12 @@ from typing import Any
 
 from .. import page
 from ..data import Images
+from ..errors import RegardError
 from ..page import Interval, Markup, Page, Palette, Point, Series
-from .pictures import pictures
-from .result import Comparison, shown_row
+from .pictures import Shown, pictures
+from .result import Comparison
+from .trial import data_folder, shown_images
+from .wording import shown, shown_row
 
 _COLUMNS = (
     "arm",
@@ -20,6 +23,8 @@ _COLUMNS = (
     "MACs an image",
     "ms",
 )
+_CLASSES = {"helps": "good", "hurts": "bad"}
+_BESIDE = {"helps": "better", "hurts": "worse"}
 
 
 def report(comparison: Comparison | str | Path) -> Page:
@@ -32,15 +37,43 @@ def report(comparison: Comparison | str | Path) -> Page:
         comparison = Comparison.load(comparison)
     palette = Palette(arm.label for arm in comparison.arms)
     grid = comparison.grid
-    made = Page(f"Attention on {grid['host']}, {grid['data']['name']}", lead=comparison.headline)
-    made.add("All arms", _table(comparison), *_words(comparison))
-    if any(d.n for d in comparison.differences):
-        made.add("Differences", *_differences(comparison, palette))
-    made.add("Accuracy against cost", *_costs(comparison, palette))
-    made.add("Learning curves", _curves(comparison, palette))
-    for label, fragments in _attended(comparison).items():
-        made.add(f"What {label} attended to", *fragments)
+    made = Page(f"Attention in {grid['host']} on {grid['data']['name']}", lead=comparison.headline)
+    made.add("Differences", *_differences(comparison, palette))
+    made.add("All arms", _table(comparison))
+    sections = {
+        "Against the controls": _controls(comparison),
+        "Accuracy against cost": _costs(comparison, palette),
+        "Learning curves": _curves(comparison, palette),
+        "What the mechanisms attended to": _attended(comparison),
+    }
+    for title, fragments in sections.items():
+        if fragments:
+            made.add(title, *fragments)
     return made.add("How it was done", *_protocol(comparison))
+
+
+def _differences(comparison: Comparison, palette: Palette) -> list[Markup | str]:
+    """What should be known first, then the differences as a chart and in words."""
+    found: list[Markup | str] = [
+        page.element("p", note, class_="note") for note in comparison.notes
+    ]
+    delta = 100 * comparison.grid["delta"]
+    every = (*comparison.differences, *comparison.control_differences)
+    rows = [
+        Interval(d.arm, 100 * d.mean, 100 * d.low, 100 * d.high, _verdict(d.verdict, delta))
+        for d in every
+        if d.n
+    ]
+    if not rows:
+        return [*found, "No arm shares a finished seed with the plain network yet."]
+    caption = (
+        "Difference in test accuracy to the plain network, paired by seed, with 95% t-intervals; "
+        f"right of the line is better, and within the band of ±{delta:g} points it does not matter"
+    )
+    chart = page.intervals(rows, caption=caption, band=delta, unit="points", palette=palette)
+    words = [page.element("li", d.sentence()) for d in every if d.n]
+    summary = page.element("summary", "In words")
+    return [*found, chart, page.element("details", summary, page.element("ul", *words))]
 
 
 def _table(comparison: Comparison) -> Markup:
@@ -48,53 +81,42 @@ def _table(comparison: Comparison) -> Markup:
     classes = [
         "reference" if r["difference"] is None else _class(r["difference"]["verdict"]) for r in rows
     ]
-    caption = f"Latency: {_conditions(comparison)}"
-    return page.table(_COLUMNS, [shown_row(r) for r in rows], caption=caption, row_classes=classes)
+    cells = [[_unbroken(cell) for cell in shown_row(row)] for row in rows]
+    conditions = next((c["measured_with"] for c in comparison.grid["costs"].values()), "")
+    caption = "Accuracy on test: mean over seeds, and their number"
+    if conditions:
+        caption += f"; latency of a batch: {conditions}"
+    return page.table(_COLUMNS, cells, caption=caption, row_classes=classes)
 
 
-def _class(verdict: str) -> str:
-    return {"helps": "good", "hurts": "bad"}.get(verdict, "muted")
-
-
-def _words(comparison: Comparison) -> list[Markup | str]:
-    rows = (*comparison.differences, *comparison.control_differences, *comparison.controlled)
-    sentences = [page.element("li", d.sentence()) for d in rows if d.n]
-    notes = [page.element("li", f"Note: {note}") for note in comparison.notes]
-    return [page.element("ul", *sentences, *notes)] if sentences or notes else []
-
-
-def _differences(comparison: Comparison, palette: Palette) -> list[Markup | str]:
-    delta = 100 * comparison.grid["delta"]
-    rows = [
-        Interval(
-            d.arm, 100 * d.mean, 100 * d.low, 100 * d.high, d.verdict.replace("δ", f"{delta:g}")
+def _controls(comparison: Comparison) -> list[Markup]:
+    """Each mechanism against each control that is for it."""
+    rows = [d for d in comparison.controlled if d.n]
+    if not rows:
+        return []
+    columns = ("mechanism", "control", "difference, points [95% interval]", "the mechanism is")
+    cells = []
+    for row in rows:
+        size, verdict = shown(row.facts())
+        cells.append(
+            (row.arm, _unbroken(row.baseline), _unbroken(size), _BESIDE.get(verdict, verdict))
         )
-        for d in (*comparison.differences, *comparison.control_differences)
-        if d.n
-    ]
     caption = (
-        "Difference in test accuracy to the plain network, paired by seed, with 95% t-intervals; "
-        f"the band is ±{delta:g} points"
+        "Is it the attention? A widened network has at least the parameters and MACs of any arm, a "
+        "longer one was trained at least as long, a placebo cannot look at the sample"
     )
-    chart = page.intervals(rows, caption=caption, band=delta, unit="points", palette=palette)
-    return [chart]
-
-
-def _named(verdict: str, delta: float) -> str:
-    return verdict.replace("δ", f"{delta:g}")
+    classes = [_class(d.verdict) for d in rows]
+    return [page.table(columns, cells, caption=caption, row_classes=classes)]
 
 
 def _costs(comparison: Comparison, palette: Palette) -> list[Markup]:
     rows = [r for r in comparison.rows() if r["accuracy"] is not None and r["cost"] is not None]
     charts = []
-    for key, label, scale in (
-        ("latency_ms", "latency of a batch, ms", 1.0),
-        ("parameters", "parameters", 1.0),
-    ):
+    for key, label in (("latency_ms", "latency of a batch, ms"), ("parameters", "parameters")):
         points = [
             Point(
                 r["arm"],
-                r["cost"][key] * scale,
+                r["cost"][key],
                 100 * r["accuracy"],
                 _percent(r["accuracy_low"]),
                 _percent(r["accuracy_high"]),
@@ -109,46 +131,50 @@ def _costs(comparison: Comparison, palette: Palette) -> list[Markup]:
     return charts
 
 
-def _percent(value: float | None) -> float:
-    return float("nan") if value is None else 100 * value
-
-
-def _curves(comparison: Comparison, palette: Palette) -> Markup:
+def _curves(comparison: Comparison, palette: Palette) -> list[Markup]:
     series = [
         Series(label, [e["epoch"] for e in r["epochs"]], [100 * e["accuracy"] for e in r["epochs"]])
         for label, seeds in comparison.results.items()
         for r in seeds.values()
+        if r["epochs"]
     ]
+    if not series:
+        return []
     caption = "Accuracy after each epoch: mean over seeds, and each seed as a thin line"
-    return page.lines(series, "epoch", "accuracy, %", caption=caption, palette=palette)
+    return [page.lines(series, "epoch", "accuracy, %", caption=caption, palette=palette)]
 
 
-def _attended(comparison: Comparison) -> dict[str, list[Markup]]:
+def _attended(comparison: Comparison) -> list[Markup]:
+    """Maps of the first finished seed of each mechanism."""
     folder = comparison.folder
-    images = Images.load(folder / "data" / comparison.grid["data"]["key"][:16], check=False)
-    found = {}
+    try:
+        where = data_folder(folder, comparison.grid["data"]["key"])
+        images = Images.load(where, check=False)
+    except RegardError as error:
+        return [page.element("p", f"The images are not there any more: {error}")]
+    found: list[Markup] = []
     for arm in comparison.arms:
         seeds = comparison.results.get(arm.label, {})
-        if seeds and not arm.placebo:
-            key = comparison.grid["trials"][arm.label][str(min(seeds))]
+        if seeds and arm.mechanism is not None and not arm.placebo:
+            seed = min(seeds)
+            key = comparison.grid["trials"][arm.label][str(seed)]
             fragments = pictures(folder / "trials" / key, images)
             if fragments:
-                note = page.element("p", f"Test images, seed {min(seeds)}.", class_="note")
-                found[arm.label] = [note, *fragments]
-    return found
+                found += [page.element("h3", f"{arm.label}, seed {seed}"), *fragments]
+    return [Shown.of(images, shown_images(images)).gallery(), *found] if found else []
 
 
 def _protocol(comparison: Comparison) -> list[Markup | str]:
     grid = comparison.grid
-    budget = grid["budget"]
+    budget: dict[str, Any] = grid["budget"]
     done, total = comparison.done
     weights = "published weights" if grid["pretrained"] else "from scratch"
     return [
         page.element("pre", grid["data"]["text"]),
         f"Network: {grid['host']}, {weights}; mechanisms start as {grid['start']}. "
         f"{budget['epochs']} epochs of AdamW, batch {budget['batch']}, learning rate up to "
-        f"{budget['rate']:g}, weight decay {budget['decay']:g}. {done} of {total} trials are "
-        f"finished.",
+        f"{budget['rate']:g}, weight decay {budget['decay']:g}, on {grid['device']}. {done} of "
+        f"{total} trials are finished.",
         "The accuracy is that of the last epoch on test; nothing was chosen on test. One seed "
         "gives all arms the same host weights and the same order of the data. Intervals are "
         "t-intervals of the difference over seeds; verdicts are corrected for the number of "
@@ -157,6 +183,18 @@ def _protocol(comparison: Comparison) -> list[Markup | str]:
     ]
 
 
-def _conditions(comparison: Comparison) -> str:
-    costs: list[dict[str, Any]] = list(comparison.grid["costs"].values())
-    return costs[0]["measured_with"] if costs else ""
+def _class(verdict: str) -> str:
+    return _CLASSES.get(verdict, "muted")
+
+
+def _verdict(verdict: str, delta: float) -> str:
+    return verdict.replace("δ", f"{delta:g}")
+
+
+def _unbroken(cell: str) -> str:
+    """A table scrolls rather than break a number."""
+    return cell.replace(" ", "\u00a0")
+
+
+def _percent(value: float | None) -> float:
+    return float("nan") if value is None else 100 * value

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,113 +15,154 @@ from torch import nn
 
 from ..cost import measure
 from ..data import Images
-from ..errors import RegardError
 from ..networks import build_host, input_channels, widen
+from ..training import Feed
 from ..training.checkpoint import write_whole
-from .arms import PLAIN, Arm, parse_controls, placebos
+from ..training.determinism import deterministic, seeded
+from .arms import PLAIN, Arm, placebos
 from .plan import Plan, device_of
-from .spec import Spec, code_fingerprint, library_versions
-from .trial import build, example_of
+from .sources import code_fingerprint, library_versions
+from .spec import Spec
+from .trial import build
 
+COSTS = "costs.json"
 BATCH = 32
+QUICK_MS = 100.0
+"""A forward that takes longer is timed less often."""
+
+_FIELDS = {"parameters", "macs_per_sample", "latency_ms", "train_step_ms", "measured_with"}
+Costs = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all trials of a plan have in common."""
+    """What all trials of a plan have in common.
+
+    Args:
+        plan: what is asked.
+        feed: its images, with as many channels as the network takes, on the CPU.
+        device: ``cpu`` or ``cuda``.
+        start: ``paper`` from scratch, ``identity`` on loaded weights.
+    """
 
     plan: Plan
-    images: Images
-    channels: int
+    feed: Feed
     device: str
     start: str
 
     @classmethod
     def of(cls, plan: Plan, images: Images) -> Setting:
-        """The setting of a plan on its images."""
-        channels = images.train.images.shape[1]
-        wanted = input_channels(plan.host)
-        if wanted is not None and channels not in (1, wanted):
-            raise RegardError(f"{plan.host} takes {wanted} channels; {images.name} has {channels}")
+        """The setting of a plan on its images.
+
+        Raises:
+            RegardError: if the network does not take images of so many channels.
+        """
+        feed = Feed.of(images, "cpu", input_channels(plan.host))
         start = "identity" if plan.pretrained else "paper"
-        return cls(plan, images, wanted or channels, device_of(plan.device), start)
+        return cls(plan, feed, device_of(plan.device), start)
 
     def spec(self, arm: Arm, seed: int) -> Spec:
         """The specification of one trial."""
+        images = self.feed.images
         budget = replace(self.plan.budget, epochs=arm.epochs(self.plan.budget.epochs))
         return Spec(
             arm=asdict(arm),
             host=self.plan.host,
             pretrained=self.plan.pretrained,
             start=self.start,
-            classes=len(self.images.classes),
-            channels=self.channels,
-            size=self.images.train.images.shape[-1],
+            classes=len(images.classes),
+            channels=self.feed.channels,
+            size=images.train.images.shape[-1],
             seed=seed,
             budget=asdict(budget),
             device=self.device,
-            data=self.images.fingerprint,
+            data=images.fingerprint,
             code=code_fingerprint(arm.mechanism, self.plan.host),
             versions=library_versions(self.plan.host),
         )
 
-    def costs(self, arms: Sequence[Arm], folder: Path) -> dict[str, Any]:
-        """Parameters, MACs, latency and memory of each arm, alone on the machine; kept on disk."""
-        path = folder / "costs.json"
-        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    def costs(
+        self, arms: Sequence[Arm], folder: Path, say: Callable[[str], None] = lambda _: None
+    ) -> Costs:
+        """Parameters, MACs, latency and memory of each arm, alone on the machine; kept on disk.
+
+        Args:
+            arms: those to measure.
+            folder: where ``costs.json`` lies.
+            say: told before each arm that is not there yet.
+        """
+        known = _read(folder / COSTS)
         found = {}
         for arm in arms:
             key = replace(self.spec(arm, 0), budget={}).key()
             if key not in known:
+                say(f"measuring {arm.label}")
                 known[key] = self._measured(arm)
-                write_whole(path, json.dumps(known, indent=1).encode())
+                write_whole(folder / COSTS, json.dumps(known, indent=1).encode())
             found[arm.label] = known[key]
         return found
 
-    def controls(self, arms: Sequence[Arm], costs: dict[str, Any]) -> list[Arm]:
+    def controls(self, arms: Sequence[Arm], costs: Costs) -> list[Arm]:
         """The controls asked for, cut to the costliest arm."""
-        text = self.plan.controls
-        if text == "auto":
-            text = "widened" if self.plan.host == "small" else "none"
-        names = parse_controls(text)
+        names = self.plan.control_names()
         found = []
         if "widened" in names:
             found.append(Arm(label=f"{PLAIN}, widened", width=self._width(costs), control=True))
         if "longer" in names:
-            most = max(cost["train_step_ms"] for cost in costs.values())
-            factor = round(most / costs[PLAIN]["train_step_ms"], 1)
-            found.append(Arm(label=f"{PLAIN}, longer", lengthened=max(1.0, factor), control=True))
+            factor = self._lengthened(costs)
+            found.append(Arm(label=f"{PLAIN}, longer", lengthened=factor, control=True))
         return found + list(placebos(tuple(arms)) if "placebo" in names else [])
 
-    def _width(self, costs: dict[str, Any]) -> float:
-        if self.plan.host != "small":
-            raise RegardError(
-                f"the widened control needs --on small; {self.plan.host} has no width: use longer"
-            )
+    def _width(self, costs: Costs) -> float:
         parameters = max(cost["parameters"] for cost in costs.values())
         macs = max(cost["macs_per_sample"] for cost in costs.values())
-        example = example_of(self.images, self.channels, 1)
-        return widen(self._host, parameters, int(macs), example)
+        return widen(self._host, parameters, int(macs), self.feed.example(1))
+
+    def _lengthened(self, costs: Costs) -> float:
+        """How many times the epochs cost as much as the costliest arm: one epoch more at least."""
+        steps = [cost["train_step_ms"] or 0.0 for cost in costs.values()]
+        ratio = max(steps) / (costs[PLAIN]["train_step_ms"] or max(steps) or 1.0)
+        epochs = self.plan.budget.epochs
+        return max(math.ceil(10 * ratio) / 10, (epochs + 1) / epochs)
 
     def _host(self, width: float) -> nn.Module:
         return build_host(
-            self.plan.host, classes=len(self.images.classes), channels=self.channels,
-            size=self.images.train.images.shape[-1], width=width,
+            self.plan.host, classes=len(self.feed.images.classes), channels=self.feed.channels,
+            size=self.feed.images.train.images.shape[-1], width=width,
         )  # fmt: skip
 
     def _measured(self, arm: Arm) -> dict[str, Any]:
-        with torch.random.fork_rng(devices=[]):
-            model, _ = build(self.spec(arm, self.plan.seeds[0]), self.images)
-        example = example_of(self.images, self.channels, BATCH)
-        cost = measure(model, example, threads=1)
-        times = (cost.latency_ms, cost.train_step_ms)
-        latency, step = (t.median if t is not None else float("nan") for t in times)
+        with deterministic(), seeded(0):
+            model, _ = build(self.spec(arm, self.plan.seeds[0]), self.feed)
+            model.to(self.device)
+            example = self.feed.example(BATCH).to(self.device)
+            repeats = 20 if _forward_ms(model, example) < QUICK_MS else 3
+            cost = measure(model, example, threads=1, repeats=repeats)
+        latency, step = cost.latency_ms, cost.train_step_ms
         return {
             "parameters": cost.parameters,
             "macs_per_sample": cost.macs_per_sample,
-            "latency_ms": latency,
-            "latency_spread_ms": None if times[0] is None else [times[0].lower, times[0].upper],
-            "train_step_ms": step,
+            "latency_ms": 0.0 if latency is None else latency.median,
+            "latency_spread_ms": None if latency is None else [latency.lower, latency.upper],
+            "train_step_ms": None if step is None else step.median,
             "saved_bytes": cost.saved_bytes,
             "measured_with": f"batch {cost.batch}, {cost.dtype}, {cost.device}, one thread",
         }
+
+
+@torch.no_grad()
+def _forward_ms(model: nn.Module, example: torch.Tensor) -> float:
+    model.eval()
+    began = time.perf_counter()
+    model(example)
+    return 1e3 * (time.perf_counter() - began)
+
+
+def _read(path: Path) -> Costs:
+    """What was measured before; nothing where that cannot be read: it is measured again."""
+    try:
+        known: Costs = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    entries = known.items() if isinstance(known, dict) else ()
+    return {k: v for k, v in entries if isinstance(v, dict) and v.keys() >= _FIELDS}

@@ -9,22 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..catalogue import card, source_of
 from ..errors import RegardError
-from ..networks import factory_file
-from ..training.checkpoint import write_whole
+from ..training.checkpoint import unwritable, write_whole
+from .arms import Arm
+from .sources import code_fingerprint, library_versions
 
 SPEC, RESULT, METRICS = "spec.json", "result.json", "metrics.jsonl"
 TIMING, MAPS, FAILURE = "timing.json", "maps.safetensors", "failure.txt"
-_PACKAGE = Path(__file__).parent.parent
-_CODE = ("cards.py", "catalogue.py", "ops", "surgery", "networks", "data", "training")
-_OWN = ("comparison/trial.py", "comparison/placebo.py", "comparison/arms.py", "maps.py")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +32,7 @@ class Spec:
         host: name of the network.
         pretrained: published weights are loaded.
         start: ``paper`` from scratch, ``identity`` on loaded weights.
-        classes, channels, size: of the data.
+        classes, channels, size: of the data, as the network takes them.
         seed: of weights, order of the data and dropout.
         budget: the fields of :class:`regard.training.Budget`.
         device: ``cpu`` or ``cuda``.
@@ -60,15 +56,21 @@ class Spec:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def key(self) -> str:
-        """Sixteen hexadecimal digits that name the trial."""
-        return _hash(json.dumps(asdict(self), sort_keys=True).encode())
+        """Sixteen hexadecimal digits that name the trial. What only names the arm is left out."""
+        facts = {**asdict(self), "arm": Arm(**self.arm).identity()}
+        text = json.dumps(facts, sort_keys=True, default=dict)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def save(self, folder: Path) -> None:
-        """Write the specification into the trial's folder, unless it is there."""
+        """Write the specification into the trial's folder, unless it is there.
+
+        Raises:
+            RegardError: if it cannot be written.
+        """
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RegardError(f"{folder} cannot be made: {error.strerror}") from None
+            raise unwritable(folder, error) from None
         if not (folder / SPEC).exists():
             write_whole(folder / SPEC, json.dumps(asdict(self), indent=1).encode())
 
@@ -81,53 +83,42 @@ class Spec:
         """
         try:
             given = json.loads((folder / SPEC).read_text(encoding="utf-8"))
-            return cls(**{f.name: given[f.name] for f in fields(cls)})
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            spec = cls(**{f.name: given[f.name] for f in fields(cls)})
+            spec.key()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RegardError(f"{folder / SPEC} is no specification of a trial: {error}") from None
-
-
-def code_fingerprint(mechanism: str | None, host: str) -> str:
-    """Hash of the code that decides a trial: ours that matters, the mechanism's, the host's."""
-    own = [_PACKAGE / name for name in (*_CODE, *_OWN)]
-    found = [f for path in own for f in sorted(path.rglob("*.py") if path.is_dir() else [path])]
-    found += sorted((_PACKAGE / "mechanisms").glob("_*.py"))
-    if mechanism is not None:
-        found.append(source_of(card(mechanism)))
-        found += [_PACKAGE / "mechanisms" / f"{s}.py" for s in _scores_of(mechanism)]
-    factory = factory_file(host)
-    return _files_hash(tuple(found + ([factory] if factory else [])))
-
-
-def library_versions(host: str) -> dict[str, str]:
-    """Versions of the libraries that a trial computes with."""
-    names = ["torch", *(n for n in ("timm", "torchvision") if host.startswith(f"{n}:"))]
-    return {name: _version(name) for name in names}
+        return spec
 
 
 def is_stale(spec: Spec) -> bool:
-    """True if the trial was trained with other code or other libraries than there are now."""
-    mechanism = spec.arm["mechanism"]
-    now = (code_fingerprint(mechanism, spec.host), library_versions(spec.host))
+    """True if the trial was set up with other code or libraries than there are now.
+
+    True too where that cannot be told, because a file of the host or the mechanism is not there.
+    """
+    try:
+        now = code_fingerprint(spec.arm["mechanism"], spec.host), library_versions(spec.host)
+    except RegardError:
+        return True
     return now != (spec.code, dict(spec.versions))
 
 
-def _scores_of(mechanism: str) -> tuple[str, ...]:
-    """Mechanisms that project their inputs use the five scores beside them."""
-    scores = ("scaled_dot", "dot", "cosine", "bilinear", "additive")
-    return scores if card(mechanism).name in ("multihead", "self", "cross") else ()
+def note_failure(folder: Path, message: str, details: str = "") -> None:
+    """Keep why a trial failed, if the disk lets us."""
+    with suppress(RegardError):
+        text = f"{message}\n\n{details}".rstrip() + "\n"
+        write_whole(folder / FAILURE, text.encode("utf-8", "backslashreplace"))
 
 
-@cache
-def _files_hash(paths: tuple[Path, ...]) -> str:
-    return _hash(b"\0".join(path.name.encode() + b"\0" + path.read_bytes() for path in paths))
-
-
-def _version(name: str) -> str:
+def read_failure(folder: Path) -> str | None:
+    """Why a trial failed the last time, in one line; None if it did not."""
     try:
-        return version(name)
-    except PackageNotFoundError:
-        return "missing"
+        lines = (folder / FAILURE).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return None
+    return lines[0] if lines else None
 
 
-def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
+def forget_failure(folder: Path) -> None:
+    """Before a trial is tried again."""
+    with suppress(OSError):
+        (folder / FAILURE).unlink(missing_ok=True)

@@ -1,9 +1,7 @@
-"""The data of image classification: a word or a folder in, arrays out.
+"""The data of image classification.
 
-A module imports only from modules to its left:
-
-    tree → storage → images → splits → idx → idx_folder → picture → frame → findings →
-    class_folders → folder → distortion → digits → source
+Order: tree, storage, images, splits, idx, picture, findings, frame, idx_folder, class_folders,
+folder, distortion, digits, source.
 """
 
 from .digits import digit_sources as digit_sources

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ..ops import attend, expect
-from ..ops.attend import Score
+from ..ops.attention import Score
+from ._gate import check_size
 
 
 class Core(nn.Module):
@@ -22,8 +23,8 @@ class Core(nn.Module):
 
     def __init__(self, dim: int | None = None, key_dim: int | None = None) -> None:
         super().__init__()
-        self.dim = dim
-        self.key_dim = key_dim or dim
+        self.dim = None if dim is None else check_size(dim, "dim")
+        self.key_dim = dim if key_dim is None else check_size(key_dim, "key_dim")
 
     def learned(self) -> tuple[Tensor, ...]:
         """The parameters of the score, as ``regard.ops.attend`` takes them."""

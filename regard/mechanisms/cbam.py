@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from ..cards import Card
 from ..errors import RegardError
 from ..ops import expect, modulate, squeeze
-from ..ops.squeeze import Stat
+from ..ops.squeezing import Stat
 from ._gate import Sigmoid, StartOption, check_size, check_variant, zero
 
 VARIANTS = ("official", "paper")
@@ -102,7 +102,7 @@ class SpatialGate(nn.Module):
             raise RegardError(f"kernel_size is {kernel_size}; cbam needs an odd number, 3, 5, 7, …")
         if dims not in (1, 2, 3):
             raise RegardError(f"dims is {dims!r}; a map has 1, 2 or 3 spatial dimensions")
-        self.channels = channels
+        self.channels = None if channels is None else check_size(channels, "channels")
         self.official = check_variant(variant, VARIANTS) == "official"
         convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dims - 1]
         self.conv = convolution(

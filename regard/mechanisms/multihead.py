@@ -57,7 +57,9 @@ class MultiHeadAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.dim, self.heads = check_size(dim, "dim"), check_heads(dim, heads)
-        self.source_dim = source_dim or dim
+        self.source_dim = dim if source_dim is None else check_size(source_dim, "source_dim")
+        if not 0 <= dropout < 1:
+            raise RegardError(f"dropout is {dropout!r}; it must be at least 0 and below 1")
         self.dropout = dropout
         self.query = nn.Linear(dim, dim, bias, device, dtype)
         self.key = nn.Linear(self.source_dim, dim, bias, device, dtype)

@@ -53,7 +53,7 @@ class SelfAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.dim = check_size(dim, "dim")
-        self.source_dim = source_dim or dim
+        self.source_dim = dim if source_dim is None else check_size(source_dim, "source_dim")
         self.query = nn.Linear(dim, dim, False, device, dtype)
         self.key = nn.Linear(self.source_dim, dim, False, device, dtype)
         self.value = nn.Linear(self.source_dim, dim, False, device, dtype)

@@ -59,7 +59,7 @@ class SpatialTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.channels = check_size(channels, "channels")
-        self.size = (size, size) if isinstance(size, int) else size
+        self.size = check_pair(size)
         if bound <= 0:
             raise RegardError(f"bound is {bound}; it must be above zero")
         self.bound = None if check_variant(variant, VARIANTS) == "paper" else bound
@@ -87,6 +87,16 @@ class SpatialTransformer(nn.Module):
         return warp(x, self.theta(x), self.size)
 
 
+def check_pair(size: tuple[int, int] | int | None) -> tuple[int, int] | None:
+    """Height and width of the output; one number is both."""
+    if size is None:
+        return None
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2:
+        raise RegardError(f"size is {size!r}; it must be a height and a width, or one number")
+    return check_size(pair[0], "size"), check_size(pair[1], "size")
+
+
 def cell_means(x: Tensor, cells: int) -> Tensor:
     """Means of a map ``[B, C, H, W]`` over a grid of equal cells, any size: ``[B, C, g, g]``.
 
@@ -94,7 +104,8 @@ def cell_means(x: Tensor, cells: int) -> Tensor:
     """
     rows = _shares(x.shape[2], cells, x)
     columns = _shares(x.shape[3], cells, x)
-    return rows @ x @ columns.transpose(0, 1)
+    across = F.linear(x.contiguous(), columns).transpose(2, 3)
+    return F.linear(across.contiguous(), rows).transpose(2, 3)
 
 
 def _shares(size: int, cells: int, like: Tensor) -> Tensor:

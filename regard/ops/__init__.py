@@ -1,14 +1,14 @@
-"""The few hot functions that the mechanisms share. Order: layout, squeeze, modulate, warp, attend.
+"""The few hot functions that the mechanisms share. Order: layout, squeezing, modulation, warping, attention.
 
 Each function is overridable through ``__torch_function__``: a recorder sees the call without
 touching the model, and ``torch.fx`` keeps it as one node. ``reference_x`` defines ``x``.
 """
 
-from .attend import attend, attention_weights
+from .attention import attend, attention_weights
 from .layout import expect, from_map, from_tokens, to_map, to_tokens
-from .modulate import modulate
-from .squeeze import squeeze
-from .warp import warp
+from .modulation import modulate
+from .squeezing import squeeze
+from .warping import warp
 
 __all__ = [
     "attend",

@@ -1,10 +1,13 @@
 """Surgery on models: sites, plug, unplug, save and load the add-on alone.
 
-Order: carrier, patterns, layouts, refusals, sites, plugging, saving.
+Order: masks, carrier, patterns, layouts, observation, refusals, reading, sites, handle, plugging,
+saving.
 """
 
-from .plugging import Plugged, plug, plugged, unplug
+from .handle import Plugged, plugged, unplug
+from .plugging import plug
+from .reading import Site
 from .saving import load, save
-from .sites import Site, Sites, sites
+from .sites import Sites, sites
 
 __all__ = ["Plugged", "Site", "Sites", "load", "plug", "plugged", "save", "sites", "unplug"]

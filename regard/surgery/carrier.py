@@ -6,7 +6,6 @@ and exported; everything they need is on the carrier.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any, Literal
@@ -17,47 +16,13 @@ from torch import Tensor, nn
 from ..errors import RegardError
 from ..ops import from_map, from_tokens, to_map, to_tokens
 from ..ops.layout import Layout
+from .masks import HostMask, fitting
 
 CHILD = "regard"
-MASK = "_regard_mask"
+MASKS = "_regard_masks"
 Side = Literal["before", "after"]
 SIDES: tuple[Side, ...] = ("before", "after")
 Form = Literal["map", "tokens"]
-
-
-class HostMask:
-    """The padding mask of the host's call, kept for the sites that need it.
-
-    It stays until the next call, because activation checkpointing runs sites again in backward.
-
-    Args:
-        name: the host's argument. In a name with ``pad``, True (or not zero) means padding, as in
-            ``torch.nn.Transformer``; in any other it means a real token, as in transformers. A
-            leading ``~`` turns that round.
-        host: the model whose forward takes the argument.
-    """
-
-    def __init__(self, name: str, host: nn.Module) -> None:
-        self.name = name.removeprefix("~")
-        self.marks_padding = ("pad" in self.name) != name.startswith("~")
-        arguments = list(inspect.signature(host.forward).parameters)
-        self.index = arguments.index(self.name) if self.name in arguments else len(arguments)
-        self.keep: Tensor | None = None
-
-    def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Take the mask from the arguments of a call: ``[B, N]``, or None for no padding."""
-        given = kwargs.get(self.name)
-        if given is None and len(args) > self.index:
-            given = args[self.index]
-        if given is not None and given.dim() != 2:
-            raise RegardError(
-                f"the host's {self.name} has shape {tuple(given.shape)}; a mask of tokens "
-                f"[batch, tokens] is needed"
-            )
-        self.keep = None if given is None else (given == 0 if self.marks_padding else given != 0)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "keep": None}
 
 
 class Attachment(nn.Module):
@@ -89,11 +54,25 @@ class Attachment(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The site's tensor, attended, in the same layout."""
+        if isinstance(x, Tensor) and x.is_nested:
+            return self._attend_nested(x)
         keep = None if self.mask is None else self.mask.keep
+        return self._attend(x, None if keep is None else fitting(keep, x, self.layout))
+
+    def _attend(self, x: Tensor, keep: Tensor | None) -> Tensor:
         options = {} if keep is None else {"mask": keep}
         if self.form == "map":
             return from_map(self.mechanism(to_map(x, self.layout), **options), self.layout)
         return from_tokens(self.mechanism(to_tokens(x, self.layout), **options), x, self.layout)
+
+    def _attend_nested(self, x: Tensor) -> Tensor:
+        """``nn.TransformerEncoder`` drops padded tokens in eval: a list of ``[N_i, C]`` comes."""
+        lengths = [part.shape[0] for part in x.unbind()]
+        padded = torch.nested.to_padded_tensor(x, 0.0)
+        ends = torch.tensor(lengths, device=padded.device)[:, None]
+        keep = torch.arange(padded.shape[1], device=padded.device) < ends
+        y = self._attend(padded, None if self.mask is None else keep)
+        return torch.nested.as_nested_tensor([y[i, :n] for i, n in enumerate(lengths)])
 
     def extra_repr(self) -> str:
         """Shown by ``print(model)``."""
@@ -116,7 +95,7 @@ def attach(site: nn.Module, side: Side, attachment: Attachment) -> None:
     if CHILD not in site._modules:
         site.add_module(CHILD, Carrier())
     site._modules[CHILD].add_module(side, attachment)  # type: ignore[union-attr]
-    attachment.train(site.training)
+    site._modules[CHILD].train(site.training)  # type: ignore[union-attr]
     if side == "before":
         site.register_forward_pre_hook(_run_before, with_kwargs=True)
     else:
@@ -144,19 +123,47 @@ def detach(site: nn.Module, side: Side) -> None:
 
 def prepare_host(model: nn.Module, mask: HostMask | None) -> None:
     """Let the host's own checkpoint load, and let the sites see its mask."""
-    if _forgive_missing not in model._load_state_dict_post_hooks.values():
-        model.register_load_state_dict_post_hook(_forgive_missing)
-    if mask is not None and not hasattr(model, MASK):
-        setattr(model, MASK, mask)
-        model.register_forward_pre_hook(_read_mask, with_kwargs=True)
+    if not _hooked(model._load_state_dict_pre_hooks, _keep_addon):
+        model.register_load_state_dict_pre_hook(_keep_addon)
+    if mask is None:
+        return
+    if not hasattr(model, MASKS):
+        setattr(model, MASKS, {})
+        model.register_forward_pre_hook(_read_masks, with_kwargs=True)
+    getattr(model, MASKS)[mask.argument] = mask
 
 
-def release_host(model: nn.Module) -> None:
-    """Undo :func:`prepare_host`."""
-    _forget(model._load_state_dict_post_hooks, _forgive_missing)
-    if hasattr(model, MASK):
-        delattr(model, MASK)
-        _forget(model._forward_pre_hooks, _read_mask, model._forward_pre_hooks_with_kwargs)
+def host_mask(model: nn.Module, argument: str) -> HostMask:
+    """The mask of that name that the model is prepared for already, else a new one."""
+    known: HostMask | None = getattr(model, MASKS, {}).get(argument)
+    return known or HostMask(argument, model)
+
+
+def release_hosts(model: nn.Module) -> None:
+    """Undo :func:`prepare_host` on a model and on hosts inside it, where nothing needs it now."""
+    for host in model.modules():
+        if not _hooked(host._load_state_dict_pre_hooks, _keep_addon):
+            continue
+        attachments = [m for m in host.modules() if isinstance(m, Attachment)]
+        masks = getattr(host, MASKS, {})
+        for argument, mask in list(masks.items()):
+            if all(a.mask is not mask for a in attachments):
+                del masks[argument]
+        if hasattr(host, MASKS) and not masks:
+            delattr(host, MASKS)
+            _forget(host._forward_pre_hooks, _read_masks, host._forward_pre_hooks_with_kwargs)
+        if not attachments:
+            _forget(host._load_state_dict_pre_hooks, _keep_addon)
+
+
+def addon_state(host: nn.Module) -> dict[str, Any]:
+    """The part of a model's state_dict that is plugged into it, the tensors themselves."""
+    return {
+        f"{name}.{key}": value
+        for name, module in host.named_modules(remove_duplicate=False)
+        if isinstance(module, Carrier)
+        for key, value in module.state_dict(keep_vars=True).items()
+    }
 
 
 def _run_after(site: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
@@ -175,31 +182,16 @@ def _run_before(
     return args, on_first_tensor(kwargs, attachment)  # type: ignore[arg-type]
 
 
-def _read_mask(host: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    getattr(host, MASK).read(args, kwargs)
+def _read_masks(host: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    for mask in getattr(host, MASKS).values():
+        mask.read(args, kwargs)
 
 
-def _forgive_missing(host: nn.Module, incompatible: Any) -> None:
-    """A checkpoint without any key of the add-on is the host's own; one with some is broken."""
-    ours = addon_keys(host)
-    missing = incompatible.missing_keys
-    # Batch counters are never reported missing from checkpoints of the oldest format.
-    named = {k for k in ours if not k.endswith("num_batches_tracked")}
-    one = next(iter(named), None)
-    # The host may sit inside a larger module: its names then have a prefix.
-    for prefix in {m.removesuffix(one) for m in missing if one and m.endswith(one)}:
-        if (not prefix or prefix.endswith(".")) and {prefix + k for k in named} <= set(missing):
-            missing[:] = [m for m in missing if m.removeprefix(prefix) not in ours]
-
-
-def addon_keys(host: nn.Module) -> set[str]:
-    """The state_dict names of all that is plugged into a model."""
-    return {
-        f"{name}.{key}" if name else key
-        for name, module in host.named_modules(remove_duplicate=False)
-        if isinstance(module, Carrier)
-        for key in module.state_dict()
-    }
+def _keep_addon(host: nn.Module, state_dict: dict[str, Any], prefix: str, *_rest: Any) -> None:
+    """A checkpoint without any key of the add-on is the host's own: the add-on stays as it is."""
+    ours = addon_state(host)
+    if not any(prefix + key in state_dict for key in ours):
+        state_dict.update({prefix + key: value for key, value in ours.items()})
 
 
 def on_first_tensor(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
@@ -212,7 +204,7 @@ def on_first_tensor(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
         changed[key] = change(value[key])
         return changed
     if not isinstance(value, tuple | list):
-        return change(value)
+        return change(value) if _is_tensor(value) else value
     items = list(value)
     index = next((i for i, v in enumerate(items) if _is_tensor(v)), None)
     if index is None:
@@ -236,8 +228,12 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, Tensor | torch.fx.Proxy)
 
 
+def _hooked(hooks: Mapping[int, Any], function: Callable[..., Any]) -> bool:
+    return any(getattr(hook, "hook", hook) is function for hook in hooks.values())
+
+
 def _forget(hooks: dict[int, Any], function: Callable[..., Any], *flags: dict[int, Any]) -> None:
-    for key in [k for k, v in hooks.items() if v is function]:
+    for key in [k for k, hook in hooks.items() if getattr(hook, "hook", hook) is function]:
         del hooks[key]
         for flag in flags:
             flag.pop(key, None)

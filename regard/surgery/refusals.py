@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-
 from torch import nn
 
-from ..errors import RegardError, nearest
-from .carrier import Side, attachment_of
+from ..errors import RegardError
+from .carrier import CHILD, Carrier, Side, attachment_of
+from .observation import Seen
+from .patterns import host_modules
 
 _WRAPPERS = (
     "OptimizedModule",
@@ -17,12 +17,9 @@ _WRAPPERS = (
     "DataParallel",
     "ScriptModule",
 )
-_FUSING = (
-    "fuse",
-    "forward_fuse",
+_FUSING: tuple[str, ...] = ("fuse", "forward_fuse", "fuse_model", "fuse_bn")
+_MERGING: tuple[str, ...] = (
     "fuse_convs",
-    "fuse_model",
-    "fuse_bn",
     "reparameterize",
     "switch_to_deploy",
     "get_equivalent_kernel_bias",
@@ -42,7 +39,7 @@ def refuse_wrapped(model: nn.Module, name: str = "") -> None:
         module = module.get_submodule(part) if part else module
         kinds = {c.__name__ for c in type(module).__mro__}
         wrapper = next((w for w in _WRAPPERS if w in kinds), None)
-        if wrapper is None and getattr(module, "_compiled_call_impl", None) is not None:
+        if wrapper is None and _compiled_in_place(module):
             wrapper = "compiled in place"
         if wrapper is not None:
             raise RegardError(
@@ -51,16 +48,28 @@ def refuse_wrapped(model: nn.Module, name: str = "") -> None:
             )
 
 
-def resolve_container(name: str, module: nn.Module, side: Side) -> tuple[str, nn.Module]:
+def _compiled_in_place(module: nn.Module) -> bool:
+    """By ``model.compile()``, or by ``model.forward = torch.compile(model.forward)``."""
+    return getattr(module, "_compiled_call_impl", None) is not None or hasattr(
+        module.forward, "_torchdynamo_orig_callable"
+    )
+
+
+def resolve_container(
+    model: nn.Module, name: str, module: nn.Module, side: Side
+) -> tuple[str, nn.Module]:
     """A Sequential stands for its last child, or for its first when acting before.
 
     Raises:
-        RegardError: for a list of modules, which is never called, for an empty Sequential, and for
-            a container with a forward of its own, which may run any child as a layer.
+        RegardError: for a list of modules, which is never called, for an empty Sequential, for a
+            container with a forward of its own, which may run any child as a layer, for a
+            Sequential that ends in a module that is also used elsewhere, and for what is compiled
+            or wrapped.
     """
+    asked = name
     while isinstance(module, _CONTAINERS):
         children = list(module._modules)
-        inside = ", ".join(repr(f"{name}.{c}".lstrip(".")) for c in children[:4])
+        inside = ", ".join(repr(_dotted(name, c)) for c in children[:4])
         if type(module).forward is not nn.Sequential.forward:
             raise RegardError(
                 f"site {name!r} is a {type(module).__name__}, a container that is not called as a "
@@ -69,72 +78,94 @@ def resolve_container(name: str, module: nn.Module, side: Side) -> tuple[str, nn
         if not children:
             raise RegardError(f"site {name!r} is an empty Sequential; plug at what comes before it")
         child = children[-1 if side == "after" else 0]
-        name, module = f"{name}.{child}".lstrip("."), module._modules[child]
+        name, module = _dotted(name, child), module._modules[child]
+    if name != asked:
+        _refuse_shared(model, asked, name, module)
+    refuse_wrapped(model, name)
     return name, module
 
 
-def refuse_fused(model: nn.Module, name: str, site: nn.Module) -> None:
-    """A layer whose owner may fold or delete it: what is carried there would go with it."""
-    owner_name = name.rpartition(".")[0]
-    if not name or not isinstance(site, _FUSED):
-        return
-    owner = model.get_submodule(owner_name)
-    method = next((m for m in _FUSING if callable(getattr(owner, m, None))), None)
-    if method is not None:
+def _refuse_shared(model: nn.Module, asked: str, name: str, module: nn.Module) -> None:
+    parents = dict(host_modules(model))
+    others = {
+        (id(parent), key): _dotted(parent_name, key)
+        for parent_name, parent in parents.items()
+        for key, child in parent._modules.items()
+        if child is module
+    }
+    if len(others) > 1:
+        other = next(n for n in others.values() if n != name)
         raise RegardError(
-            f"site {name!r} may be fused away by {type(owner).__name__}.{method}(), and the "
-            f"mechanism with it; plug at its owner {owner_name!r} instead"
+            f"site {asked!r} stands for its child {name!r}, which is also {other!r}: a mechanism "
+            f"would run at both; plug at another child, or name {name!r} itself if both are meant"
         )
 
 
+def refuse_fused(model: nn.Module, name: str, site: nn.Module) -> None:
+    """A layer whose owner may fold or delete it: what is carried there would go with it.
+
+    The owner is the nearest module around it that is no container. Methods that merge branches
+    delete them with all that is inside, so they count on every module around but the model.
+    """
+    if not name or not isinstance(site, _FUSED):
+        return
+    path = name.split(".")
+    direct = True
+    for depth in range(len(path) - 1, -1, -1):
+        owner_name = ".".join(path[:depth])
+        owner = model.get_submodule(owner_name)
+        names = _FUSING + _MERGING if direct else _MERGING if owner_name else ()
+        method = next((m for m in names if callable(getattr(owner, m, None))), None)
+        container = isinstance(owner, _CONTAINERS)
+        if method is not None:
+            raise RegardError(
+                f"site {name!r} may be fused away by {type(owner).__name__}.{method}(), and the "
+                f"mechanism with it; plug at "
+                f"{'a module around it' if container else repr(owner_name)} instead"
+            )
+        direct = direct and container
+
+
 def refuse_occupied(name: str, site: nn.Module, side: Side) -> None:
-    """A side of a site that carries a mechanism already."""
+    """A side of a site that carries a mechanism already, or a host that uses our name itself."""
     found = attachment_of(site, side)
     if found is not None:
         raise RegardError(
             f"site {name!r} carries {found.record['mechanism']!r} on this side already; remove it "
             f"first, or plug at another site"
         )
+    if hasattr(site, CHILD) and not isinstance(getattr(site, CHILD), Carrier):
+        raise RegardError(
+            f"site {name!r} has an attribute {CHILD!r} of its own, the name under which a "
+            f"mechanism is carried; plug at a module around it or at one of its children"
+        )
 
 
-def mask_arguments(model: nn.Module) -> list[str]:
-    """The arguments of a host's forward that say which tokens are padding."""
-    names = inspect.signature(model.forward).parameters
-    exact = ("attention_mask", "mask", "input_mask", "token_mask", "text_mask", "pad_mask")
-    return [n for n in names if n in exact or n.endswith("padding_mask")]
-
-
-def check_mask(model: nn.Module, mask: str | bool | None, tokens: bool) -> str | None:
-    """The name of the host's mask, or None where nothing is padded.
+def tensors_of(
+    name: str, site: nn.Module, calls: list[Seen | None], model: nn.Module
+) -> list[Seen]:
+    """What the calls of a site showed.
 
     Raises:
-        RegardError: if a site holds tokens, the host takes a mask and none is named, or if the host
-            has no such argument.
+        RegardError: for a module whose forward is never called, because its owner uses the weights
+            in another way, and for one whose calls show no floating-point tensor.
     """
-    found = mask_arguments(model)
-    if mask is False or (mask is None and not (tokens and found)):
-        return None
-    if mask is None or mask is True:
-        raise RegardError(
-            f"{type(model).__name__} takes {' and '.join(found) or 'no mask by a known name'}, and "
-            f"a mechanism at a site of tokens would see the padding: say "
-            f"mask={(found or ['NAME'])[0]!r}, or mask=False if nothing is ever padded"
-        )
-    parameters = inspect.signature(model.forward).parameters
-    free = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    if mask.removeprefix("~") not in parameters and not free:
-        raise RegardError(
-            f"mask={mask!r}: the forward of {type(model).__name__} has no such argument"
-            f"{nearest(mask, parameters)}"
-        )
-    return mask
-
-
-def refuse_uncalled(name: str, site: nn.Module, calls: int, model: nn.Module) -> None:
-    """A module whose forward is never called: its owner uses the weights in another way."""
-    if calls == 0:
+    if not calls:
         owner = type(model.get_submodule(name.rpartition(".")[0])).__name__
         raise RegardError(
             f"site {name!r} ({type(site).__name__}) was never called by {owner} on the example, so "
             f"a mechanism there would never run; plug at a module around it"
         )
+    seen = [s for s in calls if s is not None]
+    wrong = next((str(s.dtype) for s in seen if not s.dtype.is_floating_point), "")
+    if wrong or not seen:
+        raise RegardError(
+            f"site {name!r} ({type(site).__name__}) shows {wrong or 'no tensor'}, and attention "
+            f"needs a floating-point tensor, alone or first in a tuple, a list or a mapping; plug "
+            f"at a module inside or around it"
+        )
+    return seen
+
+
+def _dotted(name: str, child: str) -> str:
+    return f"{name}.{child}" if name else child

@@ -1,4 +1,7 @@
-"""Training: one loop for every network. Order: checkpoint, budget, feed, loop."""
+"""Training: one loop for every network.
+
+Order: checkpoint, budget, determinism, feed, loop.
+"""
 
 from .budget import Budget
 from .feed import Feed, evaluate

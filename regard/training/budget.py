@@ -23,6 +23,9 @@ class Budget:
             over the first tenth of the steps and then falls to zero along a cosine.
         decay: weight decay, on matrices and kernels only.
         slow: part of a parameter's name → factor on its learning rate.
+
+    Raises:
+        RegardError: for a number out of range.
     """
 
     epochs: int = 8
@@ -32,22 +35,35 @@ class Budget:
     slow: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch", 1)):
+        object.__setattr__(self, "slow", dict(self.slow))
+        for name in ("epochs", "batch"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
+            if not isinstance(value, int) or value < 1:
                 raise RegardError(f"{name} is {value!r}; it must be a whole number of at least 1")
-        if not 0 < self.rate < math.inf or not 0 <= self.decay < math.inf:
-            raise RegardError(f"rate {self.rate} and decay {self.decay} must be positive numbers")
+        for name, value, least in (
+            ("rate", self.rate, math.ulp(0.0)),
+            ("decay", self.decay, 0.0),
+            *((f"slow[{part!r}]", factor, 0.0) for part, factor in self.slow.items()),
+        ):
+            if not isinstance(value, int | float) or not least <= value < math.inf:
+                above = "above 0" if least else "of at least 0"
+                raise RegardError(f"{name} is {value!r}; it must be a number {above}")
 
 
 def make_optimizer(model: nn.Module, budget: Budget) -> torch.optim.Optimizer:
-    """AdamW: no decay on biases and normalisations, slower where the budget says so."""
+    """AdamW: no decay on biases and normalisations, slower where the budget says so.
+
+    Raises:
+        RegardError: if the network has nothing to train.
+    """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             factor = math.prod(f for part, f in budget.slow.items() if part in name)
             decay = budget.decay if parameter.dim() > 1 else 0.0
             groups.setdefault((factor, decay), []).append(parameter)
+    if not groups:
+        raise RegardError(f"{type(model).__name__} has no parameter that requires a gradient")
     return torch.optim.AdamW(
         [
             {"params": parameters, "weight_decay": decay, "factor": factor}

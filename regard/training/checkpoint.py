@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as from_bytes
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
@@ -19,10 +21,21 @@ from ..errors import RegardError
 NAME = "checkpoint.safetensors"
 Epochs = list[dict[str, float]]
 
+_REMEDY = {
+    errno.ENOSPC: "; free some space and run the same command again",
+    errno.EDQUOT: "; free some space and run the same command again",
+    errno.EACCES: "; choose a folder that you may write into",
+    errno.EPERM: "; choose a folder that you may write into",
+    errno.EROFS: "; choose a folder that you may write into",
+}
+
 
 def keep(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, epochs: Epochs) -> None:
-    """Write model, optimizer and the epochs done, in the place of the checkpoint before."""
-    tensors = {f"model/{k}": v for k, v in model.state_dict().items()}
+    """Write model, optimizer and the epochs done, in the place of the checkpoint before.
+
+    What is no tensor in the model's state_dict, and what is not in it at all, is not kept.
+    """
+    tensors = {f"model/{k}": v for k, v in model.state_dict().items() if isinstance(v, Tensor)}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{k}": v for k, v in state.items()}
     own = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
@@ -39,25 +52,27 @@ def resume(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> 
     if not path.exists():
         return []
     try:
-        data = path.read_bytes()
-        tensors = from_bytes(data)
-        length = int.from_bytes(data[:8], "little")
-        epochs = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["epochs"])
+        with safe_open(path, framework="pt") as file:
+            epochs: Epochs = json.loads(file.metadata()["epochs"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        state: dict[int, dict[str, Any]] = {}
+        for key, value in _part(tensors, "optimizer/").items():
+            index, name = key.split("/")
+            state.setdefault(int(index), {})[name] = value
+        groups = optimizer.state_dict()["param_groups"]
         model.load_state_dict(_part(tensors, "model/"))
-    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise RegardError(f"{path} is damaged ({error}); remove it to start again") from None
-    state: dict[int, dict[str, Any]] = {}
-    for key, value in _part(tensors, "optimizer/").items():
-        index, name = key.split("/")
-        state.setdefault(int(index), {})[name] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
-    return list(epochs)
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RegardError(f"{path} is damaged ({reason}); remove it to start again") from None
+    return epochs
 
 
 def forget(folder: Path) -> None:
-    """Remove the checkpoint."""
-    (folder / NAME).unlink(missing_ok=True)
+    """Remove the checkpoint, and what a process left that was killed while it wrote one."""
+    for path in (folder / NAME, *folder.glob(f".{NAME}.*")):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -66,16 +81,26 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises:
         RegardError: naming the file, if it cannot be written; what was there stays.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        try:
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise RegardError(f"{path} cannot be written: {error.strerror}") from None
+        raise unwritable(path, error) from None
+
+
+def unwritable(path: Path, error: OSError) -> RegardError:
+    """The error for a file or folder that the system does not let us write, with a remedy."""
+    what = error.strerror or str(error)
+    return RegardError(f"{path} cannot be written: {what}{_REMEDY.get(error.errno or 0, '')}")
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..data import Images, Split
+from ..errors import RegardError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,34 +20,51 @@ class Feed:
     Args:
         images: the data.
         device: where batches go.
-        mean, std: of each channel, ``[C, 1, 1]``, in 0..1.
+        channels: of the batches; grey images are repeated where a network takes colour only.
+        mean, std: of each channel of the images, ``[C, 1, 1]``, in 0..1.
     """
 
     images: Images
     device: torch.device
+    channels: int
     mean: Tensor
     std: Tensor
 
     @classmethod
-    def of(cls, images: Images, device: str | torch.device) -> Feed:
-        """A feed of images to a device."""
+    def of(cls, images: Images, device: str | torch.device, channels: int | None = None) -> Feed:
+        """A feed of images to a device; by default with as many channels as they have.
+
+        Raises:
+            RegardError: for colour images and a network that does not take three channels.
+        """
+        own = images.train.images.shape[1]
+        if channels is not None and own not in (1, channels):
+            raise RegardError(
+                f"{images.name} has {own} channels and the network takes {channels}; only grey "
+                f"images can be fitted to it"
+            )
         mean, std = (torch.tensor(v, device=device).view(-1, 1, 1) for v in images.mean_std())
-        return cls(images, torch.device(device), mean, std)
+        return cls(images, torch.device(device), channels or own, mean, std)
 
     def batches(
         self, split: Split, size: int, order: Tensor | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images ``[B, C, H, W]`` and labels ``[B]`` of a split, in the order given."""
-        for start in range(0, len(split), size):
+        """Images ``[B, channels, H, W]`` and labels ``[B]``: all of a split, or those in order."""
+        for start in range(0, len(split) if order is None else len(order), size):
             some = slice(start, start + size)
             index = some if order is None else order[some].numpy()
             labels = torch.from_numpy(split.labels[index].copy())
             yield self.normalised(split.images[index]), labels.to(self.device)
 
+    def example(self, batch: int) -> Tensor:
+        """The first training images, as a batch."""
+        return self.normalised(self.images.train.images[:batch])
+
     def normalised(self, pixels: object) -> Tensor:
-        """uint8 ``[B, C, H, W]`` as float32, normalised, channels last in memory."""
+        """uint8 ``[B, C, H, W]`` as float32 ``[B, channels, H, W]``, channels last in memory."""
         x = torch.tensor(pixels, device=self.device, dtype=torch.float32).div_(255.0)
-        return x.sub_(self.mean).div_(self.std).contiguous(memory_format=torch.channels_last)
+        x = x.sub_(self.mean).div_(self.std).expand(-1, self.channels, -1, -1)
+        return x.contiguous(memory_format=torch.channels_last)
 
 
 @torch.no_grad()

@@ -126,7 +126,10 @@ def _fold(
     """Queries and keys whose dot product is the score (for scaled_dot: before the scale)."""
     if score == "cosine":
         scale = learned[0].clamp(max=math.log(100.0)).exp()
-        return F.normalize(query, dim=-1) * scale, F.normalize(key, dim=-1)
+        # The usual 1e-12 is zero in float16, where a query of zeros then becomes 0 / 0.
+        least = max(1e-12, torch.finfo(query.dtype).tiny)
+        query, key = (F.normalize(x, dim=-1, eps=least) for x in (query, key))
+        return query * scale, key
     if score == "bilinear":
         return query @ learned[0], key
     return query, key
@@ -162,7 +165,7 @@ def _softmax(scores: Tensor, allowed: Tensor | None, bias: Tensor | None) -> Ten
 
 def allowed_pairs(query: Tensor, key: Tensor, mask: Tensor | None, causal: bool) -> Tensor | None:
     """``mask`` and ``causal`` as one boolean tensor broadcastable to the logits, or None."""
-    allowed = None if mask is None else _aligned(mask, query.dim())
+    allowed = None if mask is None else _aligned(mask, query, key)
     if not causal:
         return allowed
     queries, keys = query.shape[-2], key.shape[-2]
@@ -171,7 +174,8 @@ def allowed_pairs(query: Tensor, key: Tensor, mask: Tensor | None, causal: bool)
     return past if allowed is None else allowed & past
 
 
-def _aligned(mask: Tensor, dims: int) -> Tensor:
+def _aligned(mask: Tensor, query: Tensor, key: Tensor) -> Tensor:
+    dims, given = query.dim(), mask
     if mask.dtype != torch.bool or mask.dim() not in (2, 3, dims):
         raise RegardError(
             f"a mask is boolean (True = may attend) with shape [B, Nk], [B, Nq, Nk] or "
@@ -179,4 +183,13 @@ def _aligned(mask: Tensor, dims: int) -> Tensor:
         )
     if mask.dim() == 2:
         mask = mask[:, None, :]
-    return mask[:, None] if mask.dim() < dims else mask
+    mask = mask[:, None] if mask.dim() < dims else mask
+    *places, keys = *query.shape[:-1], key.shape[-2]
+    if mask.shape[-1] != keys or any(
+        m not in (1, n) for m, n in zip(mask.shape, places, strict=False)
+    ):
+        raise RegardError(
+            f"a mask {tuple(given.shape)} does not fit queries {tuple(query.shape)} and keys "
+            f"{tuple(key.shape)}; it is [B, Nk], [B, Nq, Nk] or [B, heads, Nq, Nk]"
+        )
+    return mask

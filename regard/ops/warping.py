@@ -7,6 +7,7 @@ input coordinates run from -1 to 1 between the centres of the corner pixels (ali
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
@@ -33,7 +34,7 @@ def warp(x: Tensor, theta: Tensor, size: tuple[int, int] | None = None) -> Tenso
     """
     if has_torch_function((x, theta)):
         return handle_torch_function(warp, (x, theta), x, theta, size)
-    if x.dim() != 4 or theta.shape[1:] != (2, 3):
+    if x.dim() != 4 or theta.shape != (x.shape[0], 2, 3):
         raise RegardError(
             f"warp takes a map [B, C, H, W] and theta [B, 2, 3]; got {tuple(x.shape)} and "
             f"{tuple(theta.shape)}"
@@ -43,15 +44,16 @@ def warp(x: Tensor, theta: Tensor, size: tuple[int, int] | None = None) -> Tenso
 
 def reference_warp(x: Tensor, theta: Tensor, size: tuple[int, int] | None = None) -> Tensor:
     """The definition of :func:`warp` in plain PyTorch."""
-    column, row = sampling_points(theta, (x.shape[2], x.shape[3]), size)
-    left, top = column.floor(), row.floor()
-    right_share, low_share = column - left, row - top
-    result = torch.zeros((), dtype=x.dtype, device=x.device)
-    for down, row_share in ((0, 1 - low_share), (1, low_share)):
-        for along, column_share in ((0, 1 - right_share), (1, right_share)):
-            corner = _pixels(x, top + down, left + along)
-            result = result + corner * (row_share * column_share).unsqueeze(1).to(x.dtype)
-    return result
+    height, width = x.shape[2:]
+    column, row = sampling_points(theta, (height, width), size)
+    # One pixel of zeros all around: whatever lies further out samples these.
+    left, right, across = _neighbours(column, width)
+    top, low, down = _neighbours(row, height)
+    padded = F.pad(x, (1, 1, 1, 1)).flatten(2)
+    corners = [_pixels(padded, r * (width + 2) + c) for r in (top, low) for c in (left, right)]
+    across, down = across.unsqueeze(1).to(x.dtype), down.unsqueeze(1).to(x.dtype)
+    above = torch.lerp(corners[0], corners[1], across)
+    return torch.lerp(above, torch.lerp(corners[2], corners[3], across), down)
 
 
 def sampling_points(
@@ -85,13 +87,16 @@ def _axis(out: int, size: int, like: Tensor) -> tuple[Tensor, Tensor]:
     return unit, place
 
 
-def _pixels(x: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """``x`` at whole positions ``[B, h, w]``, zero outside: ``[B, C, h, w]``."""
-    height, width = x.shape[2:]
-    inside = (row >= 0) & (row <= height - 1) & (column >= 0) & (column <= width - 1)
-    # Clamped before the cast: an integer made from infinity or NaN is undefined.
-    rows = row.nan_to_num(-1.0).clamp(0, height - 1).long()
-    columns = column.nan_to_num(-1.0).clamp(0, width - 1).long()
-    index = (rows * width + columns).flatten(1).unsqueeze(1).expand(-1, x.shape[1], -1)
-    found = x.flatten(2).gather(2, index).unflatten(2, row.shape[1:])
-    return torch.where(inside.unsqueeze(1), found, torch.zeros_like(found))
+def _neighbours(place: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The padded indices before and after a place, and the share of the way between them."""
+    place = place.clamp(-1, size)
+    before = place.floor()
+    # NaN has no index; the share of the way keeps it, so that a diverged theta is seen.
+    index = before.nan_to_num(-1.0).long() + 1
+    return index, (index + 1).clamp(max=size + 1), place - before
+
+
+def _pixels(flat: Tensor, index: Tensor) -> Tensor:
+    """``flat [B, C, P]`` at the indices ``[B, h, w]``: ``[B, C, h, w]``."""
+    chosen = index.flatten(1).unsqueeze(1).expand(-1, flat.shape[1], -1)
+    return flat.gather(2, chosen).unflatten(2, index.shape[1:])

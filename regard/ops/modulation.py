@@ -24,6 +24,8 @@ def modulate(x: Tensor, *gates: Tensor) -> Tensor:
 
 def reference_modulate(x: Tensor, *gates: Tensor) -> Tensor:
     """The definition of :func:`modulate` in plain PyTorch."""
+    if not gates:
+        return x.clone()
     for gate in gates:
         x = x * (gate[(...,) + (None,) * (x.dim() - 2)] if gate.dim() == 2 else gate)
     return x

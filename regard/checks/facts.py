@@ -1,0 +1,151 @@
+"""Rules on the card: does it say what the module is, and the module what went wrong."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+import torch
+
+from .. import catalogue
+from ..cards import Card
+from ..catalogue import options_of
+from ..errors import RegardError
+from .arithmetic import evaluate
+from .bibtex import parse
+from .gradients import weighted_sum
+from .rule import ALL, RULES, Broken, NotApplicable, require, require_same, rule
+from .specimen import Specimen, specimen, specimens
+
+ELSEWHERE = ("plug",)  # a fact that surgery asks for
+PAPER = re.compile(r"arXiv:\d{4}\.\d{4,5}|doi:10\.\d{4,}/\S+|https://\S+")
+
+
+@rule("formula", *ALL)
+def formula(card: Card) -> None:
+    """The formula for the number of parameters on the card gives that of the module."""
+    for subject in specimens(card, (3, 16, 64, 256)):
+        module = subject.build(moved=False)
+        named = {**options_of(card), **card.options, "dims": subject.dims, "C": subject.size}
+        numbers = {n: v for n, v in named.items() if isinstance(v, int | float)}
+        said = evaluate(card.parameters, numbers)
+        count = sum(p.numel() for p in module.parameters())
+        at = f"C={subject.size}"
+        require(said == count, f"{card.parameters} gives {said:g} at {at}; the module has {count}")
+
+
+@rule("identity", *ALL)
+def identity(card: Card) -> None:
+    """At an identity start every variant gives its input, and training can leave it."""
+    if card.start == "none":
+        raise NotApplicable("it cannot start as the identity")
+    for variant in _variants(card):
+        subject = specimen(card)
+        for training in (False, True):
+            module = subject.build(moved=False, training=training, **variant, **_start(card))
+            inputs = subject.inputs()
+            out = module.float()(*(x.float() for x in inputs))
+            require_same(out, inputs[0].float(), "the output is not the input", 0.0, 1e-6)
+            weighted_sum(out).backward()
+            able = any(p.grad is not None and p.grad.any() for p in module.parameters())
+            require(able, "no parameter receives a gradient there: it would stay for ever")
+
+
+def _start(card: Card) -> dict[str, str]:
+    return {"start": "identity"} if "start" in options_of(card) else {}
+
+
+def _variants(card: Card) -> list[dict[str, str]]:
+    return [{"variant": v} for v in card.variants] if "variant" in options_of(card) else [{}]
+
+
+@rule("options", *ALL)
+def options(card: Card) -> None:
+    """An unknown option, a wrong value and a wrong number of channels are clear errors."""
+    kinds = {p.kind for p in inspect.signature(card.module).parameters.values()}
+    require(inspect.Parameter.VAR_KEYWORD not in kinds, "**options swallow a misspelt option")
+    subject = specimen(card)
+    for size in (0, -1, 2.5, True, "64"):
+        _require_refusal(f"a size of {size!r}", card.module, size, **card.options)
+    for name in ("variant", "start"):
+        if name in options_of(card):
+            wrong = {**card.options, name: "no such thing"}
+            _require_refusal(f"{name}='no such thing'", card.module, subject.size, **wrong)
+    module = subject.build()
+    for size in (subject.size + 1, 1):
+        inputs = Specimen(card, size, subject.dims).inputs()
+        _require_clear(module, inputs, f"{size} channels where {subject.size} are due")
+
+
+def _require_refusal(what: str, make: Any, *size: Any, **given: Any) -> None:
+    try:
+        make(*size, **given)
+    except RegardError:
+        return
+    except Exception as error:
+        raise Broken(f"{what} raises {type(error).__name__}, not RegardError: {error}") from error
+    raise Broken(f"{what} is taken")
+
+
+def _require_clear(module: Any, inputs: tuple[torch.Tensor, ...], what: str) -> None:
+    """A RegardError, or an output of the right shape from a mechanism that takes any number."""
+    try:
+        out = module(*inputs)
+    except RegardError:
+        return
+    except Exception as error:
+        raise Broken(f"{what}: {type(error).__name__}, not RegardError: {error}") from error
+    require(out.shape == inputs[0].shape, f"{what}: they are taken and give {list(out.shape)}")
+
+
+@rule("card", *ALL)
+def card_facts(card: Card) -> None:
+    """The card is complete: names, paper, citation, options and waivers that exist."""
+    _require_names(card)
+    _require_source(card)
+    known = options_of(card)
+    for option in card.options:
+        require(option in known, f"options: the constructor takes no {option!r}")
+    for rule_name in card.waives:
+        exists = rule_name in RULES or rule_name in ELSEWHERE
+        require(exists, f"waives: there is no rule {rule_name!r}")
+    if "variant" in known:
+        default = known["variant"]
+        right = card.variants[0] == default
+        require(
+            right, f"variants: {card.variants[0]!r} comes first, but the default is {default!r}"
+        )
+    names = [n for n, _ in specimen(card).build(moved=False).named_parameters()]
+    for part in card.slow:
+        require(any(part in n for n in names), f"slow: no parameter's name has {part!r} in it")
+    require(bool(card.module.__doc__), "the class has no docstring")
+
+
+def _require_names(card: Card) -> None:
+    for name in (card.name, *card.aliases):
+        usual = re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name)
+        require(usual is not None, f"the name {name!r} is not lower case with underscores")
+    for field in ("title", "family", "authors", "parameters", "complexity", "variants", "dims"):
+        require(bool(getattr(card, field)), f"{field} is empty")
+    require(set(card.dims) <= {1, 2, 3}, f"dims are {card.dims}; 1, 2 and 3 are possible")
+    if card.name in catalogue.names() and catalogue.card(card.name).module is card.module:
+        taken = {n for other in _others(card) for n in (other.name, *other.aliases)}
+        twice = sorted(taken & {card.name, *card.aliases})
+        require(not twice, f"{', '.join(twice)}: another mechanism has this name too")
+
+
+def _others(card: Card) -> list[Card]:
+    return [catalogue.card(name) for name in catalogue.names() if name != card.name]
+
+
+def _require_source(card: Card) -> None:
+    require(
+        PAPER.fullmatch(card.paper) is not None, f"paper {card.paper!r} is no arXiv:, doi:, URL"
+    )
+    fields = parse(card.bibtex)
+    for field in ("title", "author", "year"):
+        require(bool(fields.get(field)), f"bibtex has no {field}")
+    require(fields["year"] == str(card.year), f"year {card.year}, but bibtex has {fields['year']}")
+    last = card.authors.split(",")[0].split()[-1]
+    require(last in fields["author"], f"the first author, {last}, is not in bibtex")

@@ -1,0 +1,102 @@
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from regard.comparison import Plan, compare
+from regard.comparison.executors import Event
+from regard.comparison.worker import attempt
+from regard.training import Budget
+
+BUDGET = Budget(epochs=2, batch=8)
+
+
+class InProcess:
+    """An executor without processes: one trial after another, here."""
+
+    def __init__(self):
+        self.ran = []
+
+    def run(self, trials):
+        for trial in trials:
+            yield Event("started", trial)
+            self.ran.append(trial)
+            error = attempt(trial)
+            yield Event("finished", trial) if error is None else Event("failed", trial, error)
+
+
+@pytest.fixture
+def in_process():
+    return InProcess()
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory, write_stripes) -> Path:
+    """24 train and 8 test images of 8×8 pixels in two classes."""
+    return write_stripes(tmp_path_factory.mktemp("data") / "stripes")
+
+
+@pytest.fixture
+def plan(data):
+    """A plan on the small data; arguments replace its own."""
+
+    def make(**given):
+        facts = {"mechanisms": "se", "controls": "none", "seeds": (0, 1), "budget": BUDGET}
+        return Plan(**{"data": str(data), **facts, **given})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_once(tmp_path_factory, data) -> Path:
+    """A comparison with every kind of mechanism and control, finished. Copy it to change it."""
+    folder = tmp_path_factory.mktemp("finished") / "grid"
+    plan = Plan(
+        data=str(data),
+        mechanisms="se,cbam,spatial_transformer,multihead@layer2.*",
+        controls="widened,longer,placebo",
+        seeds=(0, 1, 2),
+        budget=BUDGET,
+    )
+    compare(plan, out=folder, executor=InProcess())
+    return folder
+
+
+@pytest.fixture
+def finished(tmp_path, finished_once) -> Path:
+    """A copy of the finished comparison."""
+    return shutil.copytree(finished_once, tmp_path / "grid")
+
+
+@pytest.fixture
+def host_file(tmp_path):
+    """Write a factory into a file; its name as a host."""
+
+    def write(body: str, name: str = "net.py") -> str:
+        path = tmp_path / name
+        path.write_text(f"import torch\nfrom torch import nn\n\n{body}", encoding="utf-8")
+        return f"{path}:build"
+
+    return write
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of a few kilobytes, where one can be mounted."""
+    mounted = []
+
+    def mount(size: str, *options: str) -> Path:
+        folder = tmp_path / "disk"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", ",".join((f"size={size}", *options)), "tmpfs"]
+        try:
+            subprocess.run([*command, folder], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"no small disk can be mounted here: {error}")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", folder], check=True)
