@@ -13,8 +13,8 @@ import regard
 PACKAGE = Path(regard.__file__).parent
 # A module imports only from modules to its left.
 ORDER = [
-    "errors", "cards", "page", "ops", "mechanisms", "catalogue", "checks", "surgery", "maps", "cost",
-    "networks", "data", "training", "comparison", "doctor", "cli",
+    "errors", "cards", "page", "ops", "mechanisms", "catalogue", "checks", "surgery", "maps",
+    "cost", "networks", "data", "training", "comparison", "doctor", "cli",
 ]  # fmt: skip
 VERBS = [
     "names", "card", "cite", "get", "sites", "plug", "plugged", "unplug", "save", "load",
@@ -113,7 +113,9 @@ def test_the_public_list_is_frozen():
 
 
 def test_importing_the_package_imports_nothing_heavy():
-    code = "import regard, regard.cli, sys; print([m for m in ('torch', 'numpy') if m in sys.modules])"
+    code = (
+        "import regard, regard.cli, sys; print([m for m in ('torch', 'numpy') if m in sys.modules])"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
 

@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(options.command, str(error), 1)
     except KeyboardInterrupt as interrupt:
         return _complain(options.command, str(interrupt) or "interrupted", 130)
+    except SystemExit as stop:
+        return _complain(options.command, f"code that it ran ended it by sys.exit({stop.code})", 1)
     except BrokenPipeError:
         # Whoever read the output has enough; nothing more may be written at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -33,10 +33,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit with code 2."""
-        found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        found = re.search(
+            r"argument ([^:]+): invalid choice: '([^']*)' .choose from (.*)\)", message
+        )
         if found:
-            known = re.findall(r"[\w-]+", found[2])
-            message = f"{found[1]!r} is unknown{nearest(found[1], known)}"
+            known = re.findall(r"[\w-]+", found[3])
+            near = nearest(found[2], known) if len(known) > 4 else f"; known: {', '.join(known)}"
+            message = f"{found[1]}: {found[2]!r} is unknown{near}"
         self.exit(2, f"{self.prog}: {message}\n{self.prog} --help lists what works\n")
 
 
@@ -104,9 +107,9 @@ def _compare(commands: Any) -> None:
         "--seeds", type=_seeds, default="5", metavar="N",
         help="how many, or a list such as 0,3,7 (default: 5)",
     )  # fmt: skip
-    add("--epochs", type=_count, metavar="N", help="passes over the training images (default: 8)")
+    add("--epochs", type=_count, metavar="N", help="passes over the training images (default: 3)")
     add("--batch", type=_count, metavar="N", help="images a step (default: 64)")
-    add("--rate", type=float, metavar="X", help="highest learning rate (default: 0.004)")
+    add("--rate", type=float, metavar="X", help="highest learning rate (default: 0.006)")
     add("--decay", type=float, metavar="X", help="weight decay (default: 0.05)")
     add("--size", type=_count, metavar="N", help="resize images to N by N pixels")
     add("--validation", type=float, default=0.0, metavar="X", help="share of train held out")

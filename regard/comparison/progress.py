@@ -36,7 +36,7 @@ class Progress:
         self.clock = clock
         self.running: dict[Path, tuple[float, int]] = {}  # since when, and epochs done before
         self.slots = 1
-        self.done: int | None = None
+        self.done: set[Path] = set()
         self.paces: dict[str, list[float]] = {}  # seconds an epoch of each finished trial
         self.failed: list[str] = []
         self.known: Comparison | None = None
@@ -62,8 +62,8 @@ class Progress:
         if grid is None:
             self._prepare(event.message)
             return
-        if self.done is None:
-            self.done = len(grid.folders()) - len(grid.waiting())
+        if self.known is None:
+            self.done = set(grid.folders()) - set(grid.waiting())
         if event.trial is not None:
             self._count(event, event.trial, grid)
         if self.known is None or event.kind == "finished":
@@ -103,7 +103,7 @@ class Progress:
             return
         since, before = self.running.pop(trial, (self.clock(), 0))
         if event.kind == "finished":
-            self.done = (self.done or 0) + 1
+            self.done.add(trial)
             epochs = max(1, grid.epochs[label] - before)
             self.paces.setdefault(label, []).append((self.clock() - since) / epochs)
         elif event.kind == "failed":
@@ -120,11 +120,12 @@ class Progress:
         else:
             accuracy = known.accuracies[label].get(seed)
             text = f"{label}, seed {seed}: {accuracy or 0.0:.2%}".replace("%", " %")
-        line = f"[{self.done}/{len(grid.folders())}{clock_text(self.left(grid))}] {text}"
+        line = f"[{len(self.done)}/{len(grid.folders())}{clock_text(self.left(grid))}] {text}"
         self.console.print(Text(printable(line)), soft_wrap=True)
 
     def _table(self, grid: Grid, known: Comparison) -> Table:
-        head = f"{self.done} of {len(grid.folders())} trials finished{clock_text(self.left(grid))}"
+        count = f"{len(self.done)} of {len(grid.folders())} trials finished"
+        head = f"{count}{clock_text(self.left(grid))}"
         table = Table(title=Text(head), box=None, header_style="bold", title_justify="left")
         for column in ("arm", "accuracy (trials)", "difference [95%]", "verdict so far"):
             table.add_column(column)

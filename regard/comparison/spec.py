@@ -58,7 +58,7 @@ class Spec:
     def key(self) -> str:
         """Sixteen hexadecimal digits that name the trial. What only names the arm is left out."""
         facts = {**asdict(self), "arm": Arm(**self.arm).identity()}
-        text = json.dumps(facts, sort_keys=True, default=dict)
+        text = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def save(self, folder: Path) -> None:

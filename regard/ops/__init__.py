@@ -1,4 +1,6 @@
-"""The few hot functions that the mechanisms share. Order: layout, squeezing, modulation, warping, attention.
+"""The few hot functions that the mechanisms share.
+
+Order: layout, squeezing, modulation, warping, attention.
 
 Each function is overridable through ``__torch_function__``: a recorder sees the call without
 touching the model, and ``torch.fx`` keeps it as one node. ``reference_x`` defines ``x``.

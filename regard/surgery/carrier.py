@@ -84,9 +84,10 @@ class Carrier(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> None:
         """Refuses: a host that calls all its children would run the mechanism a second time."""
+        names = [a.record["site"] for a in self.children() if isinstance(a, Attachment)]
         raise RegardError(
-            "the host calls all children of this site one by one, so a mechanism cannot be carried "
-            "there; plug at one of its children instead"
+            f"the host calls all children of site {names[0]!r} one by one, so a mechanism cannot "
+            f"be carried there; plug at one of its children instead"
         )
 
 

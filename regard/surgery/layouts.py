@@ -187,10 +187,15 @@ def _whole(module: nn.Module, name: str) -> int:
 
 
 def _tokens(name: str, shape: tuple[int, ...], model: nn.Module, batches: set[int]) -> Layout:
-    """NLC or LNC, by the size of the batch, else by the nearest module with ``batch_first``."""
+    """NLC or LNC, by the size of the batch, else by the nearest module with ``batch_first``.
+
+    ``[k B, B, C]`` may be k B tokens of B samples, or k windows a sample, of B tokens each.
+    """
     found = [axis for axis in (0, 1) if shape[axis] in batches]
-    if len(found) == 1:
-        return "LNC" if found[0] else "NLC"
+    if found == [0]:
+        return "NLC"
+    if found == [1] and shape[0] % shape[1]:
+        return "LNC"
     path = name.split(".") if name else []
     for depth in range(len(path), -1, -1):
         around = model.get_submodule(".".join(path[:depth]))
@@ -199,7 +204,7 @@ def _tokens(name: str, shape: tuple[int, ...], model: nn.Module, batches: set[in
             return "NLC" if said.pop() else "LNC"
     if found and shape[0] > 1:
         raise RegardError(
-            f"site {name!r} gives shape {list(shape)}: batch and length are equal; use an example "
-            f"with another batch size, or say layout='NLC' or layout='LNC'"
+            f"site {name!r} gives shape {list(shape)}, and batch and length cannot be told apart; "
+            f"use an example with another batch size, or say layout='NLC' or layout='LNC'"
         )
     return "NLC"

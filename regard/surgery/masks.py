@@ -72,8 +72,8 @@ def fitting(keep: Tensor, x: Tensor, layout: Layout) -> Tensor:
     if keep.shape != (batch, *space):
         raise RegardError(
             f"the host's mask has shape {list(keep.shape)}, but the site has {[batch, *space]} "
-            f"tokens: it does not belong to this site; plug with another mask=, or with mask=False "
-            f"if nothing is ever padded there"
+            f"tokens: it is that of another sequence, or counts cached tokens too; plug with "
+            f"another mask=, run without the cache, or say mask=False if nothing is ever padded"
         )
     return keep.to(x.device)
 

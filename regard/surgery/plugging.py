@@ -124,7 +124,7 @@ def make_attachment(
             f"{record['mechanism']} takes no mask, so it cannot tell padded tokens at site "
             f"{site.name!r}; say mask=False if nothing is ever padded"
         )
-    record["mask"] = None if mask is None else mask.argument
+    record |= {"site": site.name, "mask": None if mask is None else mask.argument}
     return Attachment(module, site.layout, form, record, mask)
 
 

@@ -118,10 +118,10 @@ def refuse_fused(model: nn.Module, name: str, site: nn.Module) -> None:
         method = next((m for m in names if callable(getattr(owner, m, None))), None)
         container = isinstance(owner, _CONTAINERS)
         if method is not None:
+            free = repr(owner_name) if owner_name and not container else "a module around or after"
             raise RegardError(
                 f"site {name!r} may be fused away by {type(owner).__name__}.{method}(), and the "
-                f"mechanism with it; plug at "
-                f"{'a module around it' if container else repr(owner_name)} instead"
+                f"mechanism with it; plug at {free} instead"
             )
         direct = direct and container
 

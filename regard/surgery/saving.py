@@ -131,7 +131,7 @@ def _inside(model: nn.Module) -> nn.Module:
 def _places(model: nn.Module) -> list[dict[str, Any]]:
     """How all that is plugged was made, as plain data."""
     return [
-        {"site": name, "side": side, "layout": a.layout, **a.record}
+        {**a.record, "site": name, "side": side, "layout": a.layout}
         for (name, side), a in plugged(model).attachments().items()
     ]
 

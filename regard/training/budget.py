@@ -28,9 +28,9 @@ class Budget:
         RegardError: for a number out of range.
     """
 
-    epochs: int = 8
+    epochs: int = 3
     batch: int = 64
-    rate: float = 4e-3
+    rate: float = 6e-3
     decay: float = 0.05
     slow: Mapping[str, float] = field(default_factory=dict)
 

@@ -55,14 +55,9 @@ def resume(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> 
         with safe_open(path, framework="pt") as file:
             epochs: Epochs = json.loads(file.metadata()["epochs"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        state: dict[int, dict[str, Any]] = {}
-        for key, value in _part(tensors, "optimizer/").items():
-            index, name = key.split("/")
-            state.setdefault(int(index), {})[name] = value
-        groups = optimizer.state_dict()["param_groups"]
         model.load_state_dict(_part(tensors, "model/"))
-        optimizer.load_state_dict({"state": state, "param_groups": groups})
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+        _load_optimizer(optimizer, _part(tensors, "optimizer/"))
+    except (SafetensorError, LookupError, TypeError, ValueError, RuntimeError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RegardError(f"{path} is damaged ({reason}); remove it to start again") from None
     return epochs
@@ -101,6 +96,19 @@ def unwritable(path: Path, error: OSError) -> RegardError:
     """The error for a file or folder that the system does not let us write, with a remedy."""
     what = error.strerror or str(error)
     return RegardError(f"{path} cannot be written: {what}{_REMEDY.get(error.errno or 0, '')}")
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in tensors.items():
+        index, name = key.split("/")
+        like = parameters[int(index)]
+        # A fused step walks through memory: the moments must lie in it as their parameter does.
+        same = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+        state.setdefault(int(index), {})[name] = same
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

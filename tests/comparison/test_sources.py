@@ -44,7 +44,7 @@ def test_one_byte_makes_those_trials_stale_that_it_may_change(tmp_path):
         "mechanisms/cbam.py": ["cbam"],
         "mechanisms/_gate.py": everything[1:],
         "mechanisms/cosine.py": ["multihead"],  # one of its scores
-        "ops/squeeze.py": everything,
+        "ops/squeezing.py": everything,
         "training/loop.py": everything,
         "comparison/trial.py": everything,
         "cli/commands.py": [],

@@ -1,6 +1,5 @@
 import json
 from dataclasses import asdict, replace
-from types import MappingProxyType
 
 import pytest
 
@@ -66,7 +65,6 @@ def test_a_name_and_a_role_are_not_in_the_key():
     arm = asdict(parse_arms("se(reduction=4)")[1])
     for same in ({"label": "mine"}, {"control": True}, {"lengthened": 3.0}):
         assert make(arm={**arm, **same}).key() == make().key()
-    assert make(budget=MappingProxyType(asdict(Budget()))).key() == make().key()
 
 
 def test_the_key_is_a_name_for_a_folder():

@@ -9,14 +9,14 @@ import regard.page
 FOLDER = Path(__file__).parents[2] / "regard" / "page"
 
 
-def imported(path: Path) -> set[str]:
-    names = set()
+def imported(path):
+    """Absolute names of the modules that a file of the kit imports."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            names.add(node.module or "")
-    return names
+            base = ("", "regard.page.", "regard.")[node.level]
+            yield f"{base}{node.module or ''}"
 
 
 def test_the_kit_needs_no_torch_and_nothing_to_its_right():

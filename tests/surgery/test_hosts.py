@@ -308,8 +308,9 @@ OTHERS = {
     ),
     "llama": (
         "LlamaModel",
-        {            "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64,
-            "vocab_size": 50, "num_key_value_heads": 2,
+        {
+            "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4,
+            "intermediate_size": 64, "vocab_size": 50, "num_key_value_heads": 2,
         },
         "layers.*.mlp",
     ),
@@ -341,6 +342,26 @@ def test_other_text_hosts(kind, mechanism, randomised, traces, call, disturbed):
     assert traces(model) == before
 
 
+def vision(kind: str) -> nn.Module:
+    """A network of torchvision with fresh weights, by its path."""
+    module: Any = pytest.importorskip("torchvision.models")
+    *folders, name = kind.split(".")
+    for folder in folders:
+        module = getattr(module, folder)
+    options: dict[str, Any] = {
+        "googlenet": {"init_weights": False},
+        "MaxVit": {
+            "input_size": (64, 64), "stem_channels": 8, "partition_size": 4, "head_dim": 8,
+            "block_channels": [24, 32], "block_layers": [1, 1], "stochastic_depth_prob": 0.0,
+        },
+    }.get(name, {})  # fmt: skip
+    if folders and folders[0] != "video":
+        options = {"weights": None, "weights_backbone": None}
+    if kind.startswith("detection"):
+        options["box_score_thresh"] = 0.0
+    return getattr(module, name)(**options)
+
+
 @pytest.mark.parametrize(
     ("kind", "at"),
     [
@@ -350,7 +371,7 @@ def test_other_text_hosts(kind, mechanism, randomised, traces, call, disturbed):
         ("shufflenet_v2_x0_5", "stage*.*"),
         ("squeezenet1_1", "features.1*"),
         ("mobilenet_v2", "features.1*"),
-        ("maxvit_t", "blocks.0.layers.0.layers.*"),
+        ("MaxVit", "blocks.0.layers.0.layers.*"),
         ("swin_v2_t", "features.1.*"),
         ("video.r3d_18", "layer*.*"),
         ("segmentation.lraspp_mobilenet_v3_large", "backbone.1*"),
@@ -358,28 +379,22 @@ def test_other_text_hosts(kind, mechanism, randomised, traces, call, disturbed):
     ],
 )
 def test_other_vision_hosts(kind, at, randomised, traces, call, disturbed):
-    models = pytest.importorskip("torchvision.models")
-    folder, _, name = kind.rpartition(".")
-    options: dict[str, Any] = {"weights": None, "weights_backbone": None} if folder else {}
-    options = {} if folder == "video" else options
-    options |= {"init_weights": False} if name == "googlenet" else {}
-    options |= {"box_score_thresh": 0.0} if folder == "detection" else {}
     torch.manual_seed(0)
-    model = randomised(getattr(getattr(models, folder) if folder else models, name)(**options))
-    x: Any = torch.rand(2, 3, 224 if name == "maxvit_t" else 64, 64)
-    x = torch.rand(1, 3, 224, 224) if name == "maxvit_t" else x
-    x = torch.rand(1, 3, 2, 32, 32) if folder == "video" else x
-    x = ([torch.rand(3, 64, 64)],) if folder == "detection" else x
-    before = traces(model)
+    model, x = randomised(vision(kind)), torch.rand(2, 3, 64, 64)
+    example: Any = x
+    if kind.startswith("video"):
+        example = torch.rand(1, 3, 2, 32, 32)
+    elif kind.startswith("detection"):
+        example = ([x[0]],)
     with torch.no_grad():
-        plain = call(model, x)
-        handle = regard.plug(model, "se", at, example=x)
+        plain, before = call(model, example), traces(model)
+        handle = regard.plug(model, "se", at, example=example)
         assert handle.drift <= 1e-6
         assert all("HW" in a.layout for a in handle.attachments().values())
         disturbed(handle)
-        assert not torch.equal(call(model, x), plain)
+        assert not torch.equal(call(model, example), plain)
         handle.remove()
-        assert torch.equal(call(model, x), plain)
+        assert torch.equal(call(model, example), plain)
     assert traces(model) == before
 
 
@@ -400,7 +415,7 @@ def test_at_full_depth(full, randomised, traces, call, disturbed):
         disturbed(handle)
         gated = call(model, x)
         torch._dynamo.reset()
-        compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+        compiled = torch.compile(copy.deepcopy(model), backend="aot_eager", fullgraph=True)
         torch.testing.assert_close(call(compiled, x), gated)
         program = torch.export.export(model, *arguments(x)).module()
         torch.testing.assert_close(call(program, x), gated)
@@ -410,10 +425,12 @@ def test_at_full_depth(full, randomised, traces, call, disturbed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mechanism", MECHANISMS)
+@pytest.mark.parametrize("mechanism", ["cbam", "multihead"])
 def test_inductor(mechanism, model, name, x, call, disturbed):
+    """In double precision: the scores of 1e3 that random weights give saturate a softmax."""
     disturbed(plug(model, name, mechanism))
+    model, x = model.double(), x if isinstance(x, dict) else x.double()
     torch._dynamo.reset()
     compiled = torch.compile(model, fullgraph=True)
     with torch.no_grad():
-        torch.testing.assert_close(call(compiled, x), call(model, x), atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(call(compiled, x), call(model, x))

@@ -232,10 +232,25 @@ def test_batch_and_length_of_the_same_size_are_told_or_asked_for():
             return self.fc(x)
 
     refused = regard.sites(Plain(), torch.randn(4, 4, 8), at="fc").refused
-    assert "batch and length are equal; use an example with another batch size" in refused["fc"]
+    assert "batch and length cannot be told apart; use an example with" in refused["fc"]
     assert layouts_of(Plain(), torch.randn(4, 5, 8), at="fc") == {"fc": "NLC"}
     told = layouts_of(nn.TransformerEncoderLayer(8, 2), torch.randn(4, 4, 8), at="linear1")
     assert told == {"linear1": "LNC"}
+
+
+def test_windows_of_as_many_tokens_as_the_batch_are_not_taken_for_length_first():
+    class Windows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.patch, self.fc = nn.Conv2d(3, 8, 1), nn.Linear(8, 8)
+
+        def forward(self, x):
+            x = self.patch(x).unflatten(2, (-1, 2)).unflatten(-1, (-1, 2))
+            return self.fc(x.permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(0, 2))
+
+    assert layouts_of(Windows(), torch.randn(2, 3, 8, 8), at="fc") == {"fc": "NLC"}
+    refused = regard.sites(Windows(), torch.randn(4, 3, 8, 8), at="fc").refused
+    assert "[64, 4, 8], and batch and length cannot be told apart" in refused["fc"]
 
 
 def test_attention_weights_are_no_map():

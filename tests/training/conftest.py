@@ -13,7 +13,10 @@ def stripes(tmp_path_factory, write_stripes):
 
 @pytest.fixture
 def make_net():
-    """A network of seeded weights, with everything that has a state of its own in training."""
+    """A network of seeded weights, with everything that has a state of its own in training.
+
+    Its second convolution is the one whose weights lie otherwise in memory where channels are last.
+    """
 
     def make(channels: int = 1, classes: int = 2, seed: int = 0) -> nn.Module:
         torch.manual_seed(seed)
@@ -22,6 +25,7 @@ def make_net():
             nn.BatchNorm2d(8),
             nn.ReLU(),
             nn.Dropout(0.3),
+            nn.Conv2d(8, 8, 3),
             nn.AdaptiveAvgPool2d(2),
             nn.Flatten(),
             nn.Linear(32, classes),

@@ -15,7 +15,7 @@ EPOCHS = [{"epoch": 1, "loss": 0.1 + 0.2, "train_accuracy": 0.5, "accuracy": 1 /
 
 def trained(net):
     """A network and its optimizer after two steps."""
-    optimizer = make_optimizer(net, Budget(slow={"6.": 0.5}))
+    optimizer = make_optimizer(net, Budget(slow={"7.": 0.5}))
     for step in range(2):
         optimizer.zero_grad()
         net(torch.full((4, 1, 8, 8), 0.1 * step)).square().sum().backward()
@@ -34,12 +34,24 @@ def test_a_checkpoint_comes_back_bit_for_bit(tmp_path, make_net):
     net, optimizer = trained(make_net())
     keep(tmp_path, net, optimizer, EPOCHS)
     other = make_net(seed=1)
-    other_optimizer = make_optimizer(other, Budget(slow={"6.": 0.5}))
+    other_optimizer = make_optimizer(other, Budget(slow={"7.": 0.5}))
     assert resume(tmp_path, other, other_optimizer) == EPOCHS
     before, after = state_of(net, optimizer), state_of(other, other_optimizer)
     assert before.keys() == after.keys()
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert [g["factor"] for g in other_optimizer.param_groups] == [1.0, 1.0, 0.5, 0.5]
+
+
+def test_moments_lie_in_memory_as_their_parameters_do(tmp_path, make_net):
+    net, optimizer = trained(make_net().to(memory_format=torch.channels_last))
+    keep(tmp_path, net, optimizer, EPOCHS)
+    other = make_net(seed=1).to(memory_format=torch.channels_last)
+    other_optimizer = make_optimizer(other, Budget(slow={"7.": 0.5}))
+    resume(tmp_path, other, other_optimizer)
+    for parameter, state in other_optimizer.state.items():
+        assert state["exp_avg"].stride() == parameter.stride()
+        assert state["exp_avg_sq"].stride() == parameter.stride()
+    assert any(not p.is_contiguous() for p in other.parameters())
 
 
 def test_without_a_checkpoint_nothing_is_done(tmp_path, make_net):

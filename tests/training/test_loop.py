@@ -105,9 +105,9 @@ def test_the_result_is_of_the_last_epoch_on_test_and_the_curve_on_validation(str
 
 def test_a_single_step_trains(stripes, make_net):
     net = make_net()
-    before = weights(net[6])
+    before = weights(net[7])
     train(net, stripes, Budget(epochs=1, batch=64))
-    assert weights(net[6]) != before
+    assert weights(net[7]) != before
 
 
 def test_a_last_batch_of_one_image_is_left_out(tmp_path, write_stripes):

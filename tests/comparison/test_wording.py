@@ -1,0 +1,58 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regard.comparison.statistics import paired_differences
+from regard.comparison.wording import aligned, printable, shown, shown_row
+
+COST = {"parameters": 77754, "macs_per_sample": 3.05e6, "latency_ms": 2.125}
+ROW = {"arm": "se", "accuracy": 0.9425, "trials": 3, "difference": None, "cost": COST}
+
+
+def facts_of(arm, plain=(0.5, 0.6, 0.7), **given_):
+    table = {"none": dict(enumerate(plain)), "se": dict(enumerate(arm))}
+    (difference,) = paired_differences(table, **given_)
+    return difference.facts()
+
+
+def test_a_difference_is_shown_in_points_with_its_interval():
+    size, verdict = shown(facts_of((0.513, 0.611, 0.712)))
+    assert size == "+1.20  [+0.95, +1.45]"
+    assert verdict == "helps"
+    size, verdict = shown(facts_of((0.487, 0.589, 0.688)))
+    assert size == "−1.20  [−1.45, −0.95]"
+    assert verdict == "hurts"
+
+
+def test_without_an_interval_only_the_mean_is_shown():
+    assert shown(facts_of((0.6, 0.7, 0.8))) == ("+10.00", "undecided")
+    assert shown(facts_of((0.6,))) == ("+10.00", "undecided")
+
+
+def test_equivalence_names_its_margin():
+    found = facts_of((0.5001, 0.6002, 0.6999), delta=0.02)
+    assert shown(found)[1] == "no more than ±2"
+
+
+def test_a_row_is_text_for_each_column():
+    assert shown_row(ROW) == ("se", "94.25 % (3)", "", "", "77,754", "3.05 M", "2.12")
+    empty = {"arm": "se", "accuracy": None, "trials": 0, "difference": None, "cost": None}
+    assert shown_row(empty) == ("se", "", "", "", "", "", "")
+    nothing = {**ROW, "difference": facts_of(())}
+    assert shown_row(nothing)[2:4] == ("", "")
+
+
+def test_columns_are_aligned():
+    assert aligned([("a", "bb"), ("ccc", "d")]) == "a    bb\nccc  d"
+
+
+@pytest.mark.parametrize("text", ["\x1b[31mred", "a\rb", "\x9b2J", "\u202eabc", "\x00", "\x07"])
+def test_what_steers_a_terminal_is_escaped(text):
+    assert printable(text).isprintable()
+    assert printable(text) != text
+
+
+@given(st.text())
+def test_only_ends_of_lines_are_not_printable(text):
+    assert printable(text).replace("\n", "").isprintable()
+    assert printable(text).count("\n") == text.count("\n")
