@@ -53,7 +53,7 @@ def show_card(options: Namespace) -> Answer:
 
 def list_sites(options: Namespace) -> Answer:
     """The sites of a model."""
-    from ..surgery.sites import sites
+    from ..surgery import sites
 
     model, example = _host(options)
     found = sites(model, example, options.at, before=options.before)

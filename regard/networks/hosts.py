@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..cost.running import tensors
 from ..errors import RegardError, nearest
-from ..surgery.sites import run
+from ..surgery.observation import run
 from .factories import call_factory, source_of, takes_channels
 from .small import SmallResNet
 

@@ -1,6 +1,6 @@
 """Surgery on models: sites, plug, unplug, save and load the add-on alone.
 
-Order: masks, carrier, patterns, layouts, observation, refusals, reading, sites, handle, plugging,
+Order: masks, carrier, patterns, layouts, observation, refusals, reading, survey, handle, plugging,
 saving.
 """
 
@@ -8,6 +8,6 @@ from .handle import Plugged, plugged, unplug
 from .plugging import plug
 from .reading import Site
 from .saving import load, save
-from .sites import Sites, sites
+from .survey import Sites, sites
 
 __all__ = ["Plugged", "Site", "Sites", "load", "plug", "plugged", "save", "sites", "unplug"]

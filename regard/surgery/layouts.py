@@ -1,8 +1,9 @@
 """Which axis of a site's tensor holds the channels, and which the batch.
 
-Told, in this order, by the module's type; by a module of known type that takes or gives the very
-same tensor in the run; by all known modules of the run, where they agree; by the widths of the
-layers inside and around. What remains open is an error that asks for ``layout=``.
+Told, in this order, by the module's type; by modules of known type that meet the very same tensor
+in the run, or the one of the same shape that went into the site; by all known modules of the run,
+where they agree; by the widths of the layers inside and around. What remains open is an error that
+asks for ``layout=``.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ from .handle import Plugged
 from .masks import HostMask, check_mask
 from .observation import largest_difference, random_state_kept, run
 from .patterns import At
-from .sites import Site, resolve_sites
+from .reading import Site
+from .survey import resolve_sites
 
 Factory = Callable[[int, str], nn.Module]
 

@@ -13,12 +13,10 @@ from torch import nn
 from ..errors import RegardError
 from ..page import table as html_table
 from .carrier import Side
-from .observation import run
 from .patterns import At, host_modules, modules_at, unique
 from .reading import Reading, Site
 from .refusals import refuse_wrapped, resolve_container
 
-__all__ = ["Site", "Sites", "aligned", "resolve_sites", "run", "shown_name", "sites"]
 _HEAD = ("site", "type", "layout", "channels", "shape", "calls")
 
 
