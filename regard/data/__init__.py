@@ -1,11 +1,11 @@
 """The data of image classification.
 
 Order: tree, storage, images, splits, idx, picture, findings, frame, idx_folder, class_folders,
-folder, distortion, digits, source.
+folder, distortion, handwritten, source.
 """
 
-from .digits import digit_sources as digit_sources
-from .digits import digits as digits
+from .handwritten import digit_sources as digit_sources
+from .handwritten import digits as digits
 from .idx import read_idx as read_idx
 from .images import Images as Images
 from .images import Split as Split

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import get_args
 
 from ..errors import RegardError, nearest
-from .digits import digit_sources, digits
 from .findings import OnBad
 from .folder import read_folder
 from .frame import resize, resized
+from .handwritten import digit_sources, digits
 from .idx_folder import find_idx, read_idx_folder
 from .images import Images, Split
 from .splits import Parts, complete

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from regard.data import digit_sources, digits, load_images
-from regard.data.digits import read_digits
+from regard.data.handwritten import read_digits
 from regard.errors import RegardError
 
 
