@@ -19,6 +19,7 @@ from .spec import MAPS
 Array = npt.NDArray[np.float32]
 _WIDE = 640  # pixels of the screen for the row of all channels, about
 _MOST = 24  # and for one channel at most
+_LEAST_SPAN = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,14 @@ class Shown:
         pairs = zip(self.pixels, self.names, strict=True)
         return page.gallery([(page.image(image, f"test image: {n}"), n) for image, n in pairs])
 
-    def overlays(self, values: Array, what: str) -> Markup:
-        """Maps ``[N, h, w]`` over the images, each from its least to its greatest value."""
-        return page.gallery(
-            [
-                (page.overlay(image, value, f"{what} on {name}"), f"{name} ({_ends(value)})")
-                for value, image, name in zip(values, self.pixels, self.names, strict=True)
-            ]
-        )
+    def overlays(self, values: Array, ends: tuple[float, float], what: str) -> list[Markup]:
+        """Maps ``[N, h, w]`` over the images, in colours from one value to another."""
+        low, high = ends
+        items = [
+            (page.overlay(image, value, f"{what} on {name}", low=low, high=high), name)
+            for value, image, name in zip(values, self.pixels, self.names, strict=True)
+        ]
+        return [page.gallery(items), _bar(ends, what)]
 
 
 def pictures(trial: Path, images: Images) -> list[Markup]:
@@ -80,7 +81,7 @@ def _of_map(
         yield _quadrilaterals(values, shown, (frame[0], frame[1]))
     elif kind == "gate" and values.ndim == 4 and values.shape[1] == 1:
         yield page.element("h4", f"Spatial gate {place}")
-        yield shown.overlays(values[:, 0], "spatial gate")
+        yield from shown.overlays(values[:, 0], _ends(values), "gate")
     elif kind == "gate" and values[0, :, :1].size == values.shape[1]:
         yield page.element("h4", f"Channel gates {place}")
         yield _channels(values.reshape(len(values), -1), shown)
@@ -89,7 +90,8 @@ def _of_map(
         side = round(received.shape[1] ** 0.5)
         if side * side == received.shape[1]:
             yield page.element("h4", f"Attention that each place receives {place}")
-            yield shown.overlays(received.reshape(-1, side, side), "attention received")
+            ends = (0.0, float(received.max()))
+            yield from shown.overlays(received.reshape(-1, side, side), ends, "attention received")
 
 
 def _quadrilaterals(thetas: Array, shown: Shown, frame: tuple[int, int]) -> Markup:
@@ -102,15 +104,15 @@ def _quadrilaterals(thetas: Array, shown: Shown, frame: tuple[int, int]) -> Mark
 
 
 def _channels(gates: Array, shown: Shown) -> Markup:
-    low, high = float(gates.min()), float(gates.max())
+    low, high = _ends(gates)
     zoom = min(_MOST, max(1, _WIDE // gates.shape[1]))
     names = ", ".join(shown.names)
     caption = f"One column a channel, one row an image, from above: {names}"
     return page.element(
         "figure",
-        page.heat(gates, f"channel gates for {names}", zoom=zoom),
+        page.heat(gates, f"channel gates for {names}", low, high, zoom),
         page.element("figcaption", caption),
-        page.colour_bar(float(f"{low:.3g}"), float(f"{high:.3g}"), "gate"),
+        _bar((low, high), "gate"),
     )
 
 
@@ -141,8 +143,16 @@ def _spread(keys: list[str]) -> list[str]:
     return [k for k in keys if k.split("/", 2)[2] in kept]
 
 
-def _ends(values: Array) -> str:
-    return f"from {float(values.min()):.2g} to {float(values.max()):.2g}"
+def _ends(gates: Array) -> tuple[float, float]:
+    """Where the colours of gates begin and end: gates that hardly differ are to look alike."""
+    low, high = float(gates.min()), float(gates.max())
+    wider = max(0.0, _LEAST_SPAN - (high - low)) / 2
+    return low - wider, high + wider
+
+
+def _bar(ends: tuple[float, float], what: str) -> Markup:
+    low, high = (float(f"{end:.3g}") for end in ends)
+    return page.colour_bar(low, high, what)
 
 
 def _pixels(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -136,8 +136,9 @@ class Progress:
             for path in self.running
             for label, seed in [grid.name_of(path)]
         ]
-        bad = f"\n{len(self.failed)} failed; {self.failed[-1]}" if self.failed else ""
-        table.caption = Text(printable(f"running: {'; '.join(running)}{bad}"))
+        lines = [f"running: {'; '.join(running)}"] if running else []
+        lines += [f"{len(self.failed)} failed; {self.failed[-1]}"] if self.failed else []
+        table.caption = Text(printable("\n".join(lines)))
         table.caption_justify = "left"
         return table
 

@@ -6,12 +6,13 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..errors import RegardError
 from .arms import Arm
-from .spec import RESULT, SPEC, TIMING, Spec, is_stale, read_failure
+from .spec import RESULT, SPEC, TIMING, Spec, code_now, is_stale, read_failure
 
 GRID = "comparison.json"
 Names = dict[tuple[str, int], str]
@@ -75,10 +76,11 @@ def read_trial(folder: Path) -> dict[str, Any] | None:
 
 def stale_among(folders: Mapping[tuple[str, int], Path]) -> frozenset[tuple[str, int]]:
     """Those trials that were set up with other code or libraries than there are now."""
+    now = cache(code_now)
     return frozenset(
         name
         for name, folder in folders.items()
-        if not (folder / SPEC).exists() or is_stale(Spec.load(folder))
+        if not (folder / SPEC).exists() or is_stale(Spec.load(folder), now)
     )
 
 

@@ -37,7 +37,8 @@ def report(comparison: Comparison | str | Path) -> Page:
         comparison = Comparison.load(comparison)
     palette = Palette(arm.label for arm in comparison.arms)
     grid = comparison.grid
-    made = Page(f"Attention in {grid['host']} on {grid['data']['name']}", lead=comparison.headline)
+    title = f"Attention compared: {grid['host']} on {grid['data']['name']}"
+    made = Page(title, lead=comparison.headline)
     made.add("Differences", *_differences(comparison, palette))
     made.add("All arms", _table(comparison))
     sections = {

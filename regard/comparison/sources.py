@@ -36,7 +36,7 @@ def code_fingerprint(mechanism: str | None, host: str) -> str:
     found = [file for path in own for file in _python_files(path)]
     for file in (_mechanism_file(mechanism), _host_file(host)):
         found += [] if file is None else imported_beside(file)
-    parts = [f"{file.name}\0{_file_hash(file)}" for file in dict.fromkeys(found)]
+    parts = [f"{file.name}\0{_read(file)[0]}" for file in dict.fromkeys(found)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -54,7 +54,7 @@ def imported_beside(file: Path) -> list[Path]:
         path = waiting.pop(0)
         if path not in found:
             found[path] = None
-            waiting += [f for name in _imports(path) for f in _beside(path, name)]
+            waiting += [f for name in _read(path)[1] for f in _beside(path, name)]
     return list(found)
 
 
@@ -91,11 +91,11 @@ def _module_file(place: str) -> Path:
     return found
 
 
-def _imports(file: Path) -> Iterator[str]:
+def _imports(source: bytes) -> Iterator[str]:
     """First names of the modules that a file imports from beside itself or from anywhere."""
     try:
-        tree = ast.parse(file.read_bytes())
-    except (OSError, SyntaxError, ValueError):
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -115,17 +115,19 @@ def _python_files(path: Path) -> list[Path]:
     return sorted(path.rglob("*.py")) if path.is_dir() else [path]
 
 
-def _file_hash(file: Path) -> str:
+def _read(file: Path) -> tuple[str, tuple[str, ...]]:
+    """Hash of a file, and the names that it imports."""
     try:
         state = file.stat()
-        return _hash_of(file.resolve(), state.st_mtime_ns, state.st_size)
+        return _read_once(file.resolve(), state.st_mtime_ns, state.st_size)
     except OSError as error:
         raise RegardError(f"{file} cannot be read: {error.strerror}") from None
 
 
 @lru_cache(maxsize=4096)
-def _hash_of(file: Path, changed: int, size: int) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+def _read_once(file: Path, changed: int, size: int) -> tuple[str, tuple[str, ...]]:
+    source = file.read_bytes()
+    return hashlib.sha256(source).hexdigest(), tuple(dict.fromkeys(_imports(source)))
 
 
 def _version(name: str) -> str:

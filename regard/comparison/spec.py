@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -85,21 +85,31 @@ class Spec:
             given = json.loads((folder / SPEC).read_text(encoding="utf-8"))
             spec = cls(**{f.name: given[f.name] for f in fields(cls)})
             spec.key()
+            if not isinstance(spec.host, str) or not isinstance(spec.arm["mechanism"], str | None):
+                raise TypeError("the network or the mechanism is no text")
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RegardError(f"{folder / SPEC} is no specification of a trial: {error}") from None
         return spec
 
 
-def is_stale(spec: Spec) -> bool:
+Present = tuple[str, dict[str, str]]
+"""Fingerprint of the code and versions of the libraries."""
+
+
+def code_now(mechanism: str | None, host: str) -> Present | None:
+    """What a trial of them would be set up with now; None where one of their files is not there."""
+    try:
+        return code_fingerprint(mechanism, host), library_versions(host)
+    except (ValueError, ImportError, OSError):  # a RegardError is a ValueError
+        return None
+
+
+def is_stale(spec: Spec, now: Callable[[str | None, str], Present | None] = code_now) -> bool:
     """True if the trial was set up with other code or libraries than there are now.
 
     True too where that cannot be told, because a file of the host or the mechanism is not there.
     """
-    try:
-        now = code_fingerprint(spec.arm["mechanism"], spec.host), library_versions(spec.host)
-    except RegardError:
-        return True
-    return now != (spec.code, dict(spec.versions))
+    return now(spec.arm["mechanism"], spec.host) != (spec.code, dict(spec.versions))
 
 
 def note_failure(folder: Path, message: str, details: str = "") -> None:

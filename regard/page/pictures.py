@@ -63,6 +63,9 @@ def overlay(
     alt: str,
     alpha: float = 0.5,
     zoom: float | None = None,
+    *,
+    low: float | None = None,
+    high: float | None = None,
 ) -> Markup:
     """A map of numbers over an image, each of its cells as large as the part it stands for.
 
@@ -72,16 +75,17 @@ def overlay(
         alt: what is seen.
         alpha: weight of the map, 0 to 1.
         zoom: as for ``image``.
+        low, high: as for ``heat``; the same for maps that are to be compared.
 
     Raises:
-        RegardError: another shape or type, nothing finite, or alpha outside [0, 1].
+        RegardError: another shape or type, nothing finite, alpha outside [0, 1], or low > high.
     """
     if not 0 <= alpha <= 1:
         raise RegardError(f"overlay: alpha={alpha}; a number from 0 to 1 would work")
     base, values = _colour(pixels_of(under, "overlay")), values_of(over, "overlay")
     spread = _nearest(values, base.shape[0], base.shape[1])
     weight = np.where(np.isnan(spread), 0.0, alpha)[..., None]
-    colours = viridis(_parts(spread, *_range(values, None, None)))
+    colours = viridis(_parts(spread, *_range(values, low, high)))
     mixed = (1 - weight) * base + weight * colours
     return _picture(mixed.round().astype(np.uint8), alt, zoom)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from regard.comparison.pictures import Shown, _corners, pictures
+from regard.comparison.pictures import Shown, _corners, _ends, pictures
 from regard.comparison.reading import names_of, read_grid
 from regard.comparison.spec import MAPS
 from regard.comparison.trial import data_folder
@@ -65,6 +65,19 @@ def test_values_that_are_not_finite_are_said_and_not_drawn(tmp_path, images):
     text = shown_of(pictures(tmp_path, images))
     assert text.count("is not finite") == 2
     assert "<figure" not in text
+
+
+def test_gates_that_hardly_differ_look_alike_and_images_share_one_scale():
+    flat = np.linspace(0.4999, 0.5001, 8, dtype=np.float32)
+    assert _ends(flat) == pytest.approx((0.45, 0.55))
+    assert _ends(np.array([0.1, 0.9], np.float32)) == pytest.approx((0.1, 0.9))
+
+
+def test_a_scale_stands_under_every_picture_of_numbers(finished, images):
+    text = shown_of(pictures(trial_of(finished, "cbam"), images))
+    assert text.count('class="colour-bar"') == 6
+    text = shown_of(pictures(trial_of(finished, "spatial_transformer"), images))
+    assert "colour-bar" not in text
 
 
 def test_forms_without_a_picture_are_left_out(tmp_path, images):

@@ -2,6 +2,8 @@ import json
 from dataclasses import asdict, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from regard.comparison import spec as module
 from regard.comparison.arms import parse_arms
@@ -10,6 +12,7 @@ from regard.comparison.spec import (
     FAILURE,
     SPEC,
     Spec,
+    code_now,
     forget_failure,
     is_stale,
     note_failure,
@@ -94,7 +97,11 @@ def test_anything_else_is_no_specification(tmp_path, text):
         Spec.load(tmp_path)
 
 
-@pytest.mark.parametrize("arm", [{"label": "x", "width": 1, "unknown": 2}, [], "se"])
+@pytest.mark.parametrize(
+    "arm",
+    [{"label": "x", "unknown": 2}, {"label": "x", "mechanism": ["se"]}, [], "se", {}],
+    ids=str,
+)
 def test_an_arm_that_is_none_is_no_specification(tmp_path, arm):
     (tmp_path / SPEC).write_text(json.dumps({**asdict(make()), "arm": arm}))
     with pytest.raises(RegardError, match="is no specification of a trial"):
@@ -114,6 +121,12 @@ def test_other_code_and_other_libraries_are_stale(tmp_path):
     assert is_stale(make(host=f"{tmp_path / 'gone.py'}:build"))
     arm = asdict(replace(parse_arms("se")[1], mechanism=f"{tmp_path / 'gone.py'}:mine"))
     assert is_stale(make(arm=arm))
+
+
+@given(st.none() | st.text("a.:/\\x00 py_-", max_size=9), st.text("a.:/\\x00 py_-", max_size=9))
+def test_whatever_a_strangers_file_names_is_told_or_stale(mechanism, host):
+    found = code_now(mechanism, host)
+    assert found is None or len(found[0]) == 16
 
 
 def test_a_failure_is_kept_until_it_is_forgotten(tmp_path):

@@ -70,6 +70,17 @@ def test_an_overlay_weighs_the_two():
     assert np.abs(half.astype(float) - (none.astype(float) + full) / 2).max() <= 0.5
 
 
+def test_overlays_with_the_same_ends_can_be_compared():
+    under, one = np.zeros((2, 2), np.uint8), np.array([[0.2, 0.4], [0.4, 0.2]])
+    own, shared, doubled = (
+        pixels(overlay(under, values, "", 1.0, low=low, high=high))
+        for values, low, high in ((one, None, None), (one, 0.0, 0.8), (2 * one, 0.0, 1.6))
+    )
+    assert (shared == doubled).all()
+    assert not (own == shared).all()
+    assert (pixels(overlay(under, one, "", 1.0, low=0.2, high=0.4)) == own).all()
+
+
 def test_an_overlay_finer_than_its_image_is_drawn():
     over = np.full((9, 9), np.nan)
     over[8, 8] = 1.0

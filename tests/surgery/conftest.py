@@ -55,7 +55,7 @@ def _disturb(handle: Any) -> Any:
     draw = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in handle.parameters():
-            noise = torch.randn(parameter.shape, generator=draw, dtype=torch.float64)
+            noise = torch.randn(parameter.shape, generator=draw)
             noise = noise.abs() + 1 if parameter.dim() == 1 else noise
             parameter.add_((0.3 * noise).to(parameter.dtype))
     return handle

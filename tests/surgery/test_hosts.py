@@ -83,14 +83,15 @@ def text() -> dict[str, torch.Tensor]:
 SWIN = "swin_tiny_patch4_window7_224"
 HOSTS = {
     "resnet50": Host(
-        timm("resnet50", layers=(1, 1, 1, 1)), image(48), "layer*.*.bn3", "NCHW", timm("resnet50")
+        timm("resnet50", layers=(1, 1, 1, 1)), image(48), "layer[1-3].*.bn3", "NCHW",
+        timm("resnet50"),
     ),
     "convnext_tiny": Host(
         timm("convnext_tiny", depths=(1, 1, 1, 1)), image(48), "stages.*.blocks.*.mlp", "NHWC",
         timm("convnext_tiny"),
     ),
     "efficientnet_b0": Host(
-        one_block_a_stage(timm("efficientnet_b0")), image(48), "blocks.*.*.bn2", "NCHW",
+        one_block_a_stage(timm("efficientnet_b0")), image(48), "blocks.[1-6].*.bn3", "NCHW",
         timm("efficientnet_b0"),
     ),
     "mobilenetv3": Host(
