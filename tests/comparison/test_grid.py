@@ -12,7 +12,6 @@ from regard.comparison import Comparison, compare
 from regard.comparison.executors import Event
 from regard.comparison.grid import epochs_done, prepare
 from regard.comparison.reading import names_of, read_grid
-from regard.comparison.setting import Setting
 from regard.comparison.spec import FAILURE, METRICS, RESULT
 from regard.errors import RegardError
 from regard.training import Budget
@@ -239,7 +238,7 @@ def test_a_file_that_cannot_be_written_is_named(plan, tmp_path, in_process, name
 
 
 def test_a_full_disk_loses_nothing_and_the_same_command_goes_on(
-    plan, tmp_path, small_disk, in_process, monkeypatch
+    plan, tmp_path, small_disk, in_process
 ):
     asked = plan(mechanisms="stn", budget=Budget(epochs=3, batch=8))
     expected = compare(asked, out=tmp_path / "plenty", executor=in_process)
@@ -264,9 +263,7 @@ COST = {
 
 
 @pytest.mark.parametrize("kilobytes", [4, 12, 20, 40, 100])
-def test_a_disk_too_small_to_begin_is_one_clear_error(
-    plan, small_disk, in_process, monkeypatch, kilobytes
-):
+def test_a_disk_too_small_to_begin_is_one_clear_error(plan, small_disk, in_process, kilobytes):
     disk = small_disk(f"{kilobytes}k")
     with pytest.raises(RegardError) as error:
         compare(plan(), out=disk / "out", executor=in_process)
@@ -306,9 +303,8 @@ compare(plan, out=out, executor=LocalExecutor(workers))
 
 
 @pytest.fixture
-def undisturbed(plan, tmp_path, in_process, monkeypatch):
+def undisturbed(plan, tmp_path, in_process):
     """What is to come out, trained here; and a way to start a driver of its own on it."""
-    monkeypatch.setattr(Setting, "_measured", lambda *_: COST)
 
     def make(**given):
         asked = plan(**given)
@@ -364,8 +360,9 @@ needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="n
 
 
 @needs_proc
-def test_a_killed_driver_loses_nothing(undisturbed):
-    expected, start, out = undisturbed(seeds=(0,), budget=Budget(epochs=8, batch=8))
+def test_a_killed_driver_loses_nothing_and_another_executor_ends_it(undisturbed, plan, in_process):
+    asked = {"seeds": (0,), "budget": Budget(epochs=8, batch=8)}
+    expected, start, out = undisturbed(**asked)
     with start(1) as driver:
         wait_until(lambda: any(out.rglob(RESULT)))
         (orphan,) = workers_of(driver)
@@ -373,10 +370,9 @@ def test_a_killed_driver_loses_nothing(undisturbed):
         wait_until(lambda: not is_there(orphan), 15)
     kept = results_of(out)
     assert kept
-    with start(1) as driver:
-        assert driver.wait(120) == 0, driver.stderr.read().decode()
-    assert results_of(out) == expected
     assert all(expected[name] == kept[name] for name in kept)
+    compare(plan(**asked), out=out, executor=in_process)
+    assert results_of(out) == expected
 
 
 @pytest.mark.slow
