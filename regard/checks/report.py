@@ -45,9 +45,7 @@ class Report:
 
     def table(self) -> str:
         """The rows as aligned text under a line that counts them."""
-        wide = max((len(o.rule) for o in self.outcomes), default=0)
-        lines = [f"{r:{wide}}  {s:14}  {why}".rstrip() for r, s, why in self.rows()]
-        return "\n".join([self._headline(), *lines])
+        return "\n".join([self._headline(), page.aligned(self.rows())])
 
     def show(self) -> None:
         """Print the table."""

@@ -23,7 +23,7 @@ class Answer:
 def list_mechanisms(options: Namespace) -> Answer:
     """The mechanisms, one a line."""
     from .. import card, names
-    from ..comparison.wording import aligned
+    from ..page import aligned
 
     cards = [card(name) for name in names(options.family, options.takes)]
     if options.json:

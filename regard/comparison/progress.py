@@ -12,10 +12,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ..page import printable
 from .executors import Event
 from .grid import Grid, epochs_done
 from .result import Comparison
-from .wording import printable, shown_row
+from .wording import shown_row
 
 
 class Progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,9 @@ def report(comparison: Comparison | str | Path) -> Page:
     grid = comparison.grid
     title = f"Attention compared: {grid['host']} on {grid['data']['name']}"
     made = Page(title, lead=comparison.headline)
-    made.add("Differences", *_differences(comparison, palette))
-    made.add("All arms", _table(comparison))
-    sections = {
+    made.add("All arms", *_notes(comparison), _table(comparison))
+    sections: dict[str, Sequence[Markup | str]] = {
+        "Differences": _differences(comparison, palette),
         "Against the controls": _controls(comparison),
         "Accuracy against cost": _costs(comparison, palette),
         "Learning curves": _curves(comparison, palette),
@@ -53,11 +54,13 @@ def report(comparison: Comparison | str | Path) -> Page:
     return made.add("How it was done", *_protocol(comparison))
 
 
+def _notes(comparison: Comparison) -> list[Markup]:
+    """What should be known before the numbers."""
+    return [page.element("p", note, class_="note") for note in comparison.notes]
+
+
 def _differences(comparison: Comparison, palette: Palette) -> list[Markup | str]:
-    """What should be known first, then the differences as a chart and in words."""
-    found: list[Markup | str] = [
-        page.element("p", note, class_="note") for note in comparison.notes
-    ]
+    """The differences as a chart and in words."""
     delta = 100 * comparison.grid["delta"]
     every = (*comparison.differences, *comparison.control_differences)
     rows = [
@@ -66,7 +69,7 @@ def _differences(comparison: Comparison, palette: Palette) -> list[Markup | str]
         if d.n
     ]
     if not rows:
-        return [*found, "No arm shares a finished seed with the plain network yet."]
+        return ["No arm shares a finished seed with the plain network yet."]
     caption = (
         "Difference in test accuracy to the plain network, paired by seed, with 95% t-intervals; "
         f"right of the line is better, and within the band of ±{delta:g} points it does not matter"
@@ -74,7 +77,7 @@ def _differences(comparison: Comparison, palette: Palette) -> list[Markup | str]
     chart = page.intervals(rows, caption=caption, band=delta, unit="points", palette=palette)
     words = [page.element("li", d.sentence()) for d in every if d.n]
     summary = page.element("summary", "In words")
-    return [*found, chart, page.element("details", summary, page.element("ul", *words))]
+    return [chart, page.element("details", summary, page.element("ul", *words))]
 
 
 def _table(comparison: Comparison) -> Markup:

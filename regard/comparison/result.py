@@ -13,11 +13,12 @@ from typing import Any
 
 from .. import page
 from ..errors import RegardError
+from ..page import aligned, printable
 from ..training.checkpoint import write_whole
 from .arms import PLAIN, Arm, placebo_label
 from .reading import failures_among, names_of, read_grid, read_trial, stale_among
 from .statistics import Difference, against, headline, paired_differences, summary
-from .wording import HEAD, aligned, printable, shown_row
+from .wording import HEAD, shown_row
 
 COLUMNS = ("arm", "seed", "accuracy", "loss", "seconds", "stale", "trial")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 HEAD = ("arm", "accuracy (trials)", "difference, points [95%]", "verdict", "params", "MACs", "ms")
@@ -30,19 +30,3 @@ def shown(difference: Mapping[str, Any]) -> tuple[str, str]:
         size += f"  [{100 * difference['low']:+.2f}, {100 * difference['high']:+.2f}]"
     verdict = difference["verdict"].replace("δ", f"{100 * difference['delta']:g}")
     return size.replace("-", "−"), verdict
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Cells as columns of one width each."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
-
-
-def printable(text: str) -> str:
-    """Text fit for a terminal: what would steer it is escaped, but for the ends of lines."""
-    return "".join(
-        sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode()
-        for sign in text
-    )

@@ -72,9 +72,7 @@ class Cost:
 
     def table(self) -> str:
         """The rows as aligned text."""
-        rows = self.rows()
-        width = max(len(label) for label, _ in rows)
-        return "\n".join(f"{label:{width}}  {value}" for label, value in rows)
+        return page.aligned(self.rows())
 
     def show(self) -> None:
         """Print the table."""

@@ -1,7 +1,7 @@
 """Plain data → one self-contained HTML file: a pure kit, without torch.
 
 Order: markup → scale → lettering → palette → drawing → tables → figure → forest, scatterplot,
-curves, barchart → colours → pixels → pictures → outlines → document.
+curves, barchart → colours → pixels → pictures → outlines → document → terminal.
 
 A chart is a function from plain data to ``Markup``; a ``Page`` takes ``Markup`` and writes it.
 """
@@ -18,6 +18,7 @@ from .palette import Palette
 from .pictures import colour_bar, gallery, heat, image, overlay
 from .scatterplot import Point, scatter
 from .tables import Cell, table
+from .terminal import aligned, printable
 
 __all__ = [
     "Cell",
@@ -27,6 +28,7 @@ __all__ = [
     "Palette",
     "Point",
     "Series",
+    "aligned",
     "bars",
     "colour_bar",
     "element",
@@ -39,6 +41,7 @@ __all__ = [
     "lines",
     "outline",
     "overlay",
+    "printable",
     "scatter",
     "table",
 ]

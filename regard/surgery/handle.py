@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 from torch import nn
 
+from ..page import aligned
 from ..page import table as html_table
 from .carrier import SIDES, Attachment, Side, attachment_of, detach, release_hosts
 from .patterns import host_modules, unique
-from .survey import aligned, shown_name
+from .survey import shown_name
 
 _HEAD = ("site", "mechanism", "layout", "parameters", "on")
 

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from ..errors import RegardError
+from ..page import aligned
 from ..page import table as html_table
 from .carrier import Side
 from .patterns import At, host_modules, modules_at, unique
@@ -144,12 +145,3 @@ def _in_order(model: nn.Module, modules: Mapping[str, nn.Module]) -> dict[str, n
 def shown_name(name: str, side: Side) -> str:
     """A site's name as tables show it."""
     return ("before " if side == "before" else "") + (name or '""')
-
-
-def aligned(rows: list[tuple[str, ...]]) -> str:
-    """Rows of text as columns, two spaces apart."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )

@@ -36,8 +36,8 @@ def parse(text):
 
 
 ALL = [
-    "Differences",
     "All arms",
+    "Differences",
     "Against the controls",
     "Accuracy against cost",
     "Learning curves",
@@ -80,14 +80,14 @@ def test_a_report_can_be_made_at_any_time(finished, keep, missing):
     assert not re.search(r"\bnan\b|>[^<]*\bNone\b", re.sub(r"data:image[^\"]*", "", text))
 
 
-def test_a_failed_trial_stands_above_the_differences(finished):
+def test_a_failed_trial_stands_above_the_table(finished):
     key = names_of(read_grid(finished))["se", 1]
     (finished / "trials" / key / RESULT).unlink()
     note_failure(finished / "trials" / key, f"ValueError: {EVIL}")
     text = report(finished).html()
     parse(text)
     note = text.index('<p class="note">se, seed 1 failed: ValueError: &lt;script&gt;')
-    assert text.index("<h2") < note < text.index("<svg")
+    assert text.index("<h2") < note < text.index("<table")
 
 
 def test_the_images_may_be_gone(finished):

@@ -1,9 +1,5 @@
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from regard.comparison.statistics import paired_differences
-from regard.comparison.wording import aligned, printable, shown, shown_row
+from regard.comparison.wording import shown, shown_row
 
 COST = {"parameters": 77754, "macs_per_sample": 3.05e6, "latency_ms": 2.125}
 ROW = {"arm": "se", "accuracy": 0.9425, "trials": 3, "difference": None, "cost": COST}
@@ -40,19 +36,3 @@ def test_a_row_is_text_for_each_column():
     assert shown_row(empty) == ("se", "", "", "", "", "", "")
     nothing = {**ROW, "difference": facts_of(())}
     assert shown_row(nothing)[2:4] == ("", "")
-
-
-def test_columns_are_aligned():
-    assert aligned([("a", "bb"), ("ccc", "d")]) == "a    bb\nccc  d"
-
-
-@pytest.mark.parametrize("text", ["\x1b[31mred", "a\rb", "\x9b2J", "\u202eabc", "\x00", "\x07"])
-def test_what_steers_a_terminal_is_escaped(text):
-    assert printable(text).isprintable()
-    assert printable(text) != text
-
-
-@given(st.text())
-def test_only_ends_of_lines_are_not_printable(text):
-    assert printable(text).replace("\n", "").isprintable()
-    assert printable(text).count("\n") == text.count("\n")
