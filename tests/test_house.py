@@ -62,10 +62,14 @@ def test_every_room_is_in_the_order():
     assert rooms == set(ORDER)
 
 
-FOLDERS = [p for p in PACKAGE.iterdir() if (p / "__init__.py").exists() and p.name != "mechanisms"]
+FOLDERS = sorted(
+    init.parent
+    for init in PACKAGE.rglob("__init__.py")
+    if init.parent not in (PACKAGE, PACKAGE / "mechanisms")
+)
 
 
-@pytest.mark.parametrize("folder", sorted(FOLDERS), ids=lambda p: p.name)
+@pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
 def test_inside_a_folder_the_init_states_the_order(folder):
     text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
     stated = re.search(r"Order: ([\w\s,→]+)[.;]", text)
@@ -73,10 +77,12 @@ def test_inside_a_folder_the_init_states_the_order(folder):
     order = re.findall(r"\w+", stated[1])
     modules = {p.stem for p in folder.glob("*.py")} - {"__init__", "__main__"}
     assert set(order) == modules
+    here = folder.relative_to(PACKAGE).parts
     for path in folder.glob("[!_]*.py"):
         for target in imported(path):
-            if len(target) > 1 and target[0] == folder.name and target[1] in order:
-                assert order.index(target[1]) < order.index(path.stem), f"{path.name}: {target[1]}"
+            inside = target[: len(here)] == here and target[len(here) : len(here) + 1]
+            if inside and inside[0] in order:
+                assert order.index(inside[0]) < order.index(path.stem), f"{path.name}: {target}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

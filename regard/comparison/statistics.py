@@ -76,7 +76,9 @@ class Difference:
             return f"{self.arm}: undecided at {_seeds([self])}; {self._doubt()}"
         if self.verdict == "no more than ±δ":
             return f"{self.arm} changes no more than ±{100 * self.delta:g} points: {self.size()}"
-        return f"{self.arm} {self.verdict}: {self.size()}"
+        small = self.p_equivalent < self.level
+        though = f", though by no more than {100 * self.delta:g} points" if small else ""
+        return f"{self.arm} {self.verdict}{though}: {self.size()}"
 
     def missed(self) -> str:
         """``differences under 1.9 points would often be missed``: in one of five trials or more."""

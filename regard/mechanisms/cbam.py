@@ -24,8 +24,7 @@ from torch import Tensor, nn
 
 from ..cards import Card
 from ..errors import RegardError
-from ..ops import expect, modulate, squeeze
-from ..ops.squeezing import Stat
+from ..ops import Step, expect, gate
 from ._gate import Sigmoid, StartOption, check_size, check_variant, zero
 
 VARIANTS = ("official", "paper")
@@ -59,11 +58,15 @@ class ChannelGate(nn.Module):
         if start == "identity":
             zero(self.expand)
 
-    def gate(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The gate ``[B, C, 1, …]`` for a map."""
-        mean, top = squeeze(x, "space", ("mean", "max"), mask=mask)
-        logits = self._mlp(mean.flatten(1)) + self._mlp(top.flatten(1))
-        return self.sigmoid(logits).view_as(mean)
+    @property
+    def step(self) -> Step:
+        """This half as a step of a gating."""
+        return Step("space", ("mean", "max"), self.excite)
+
+    def excite(self, mean: Tensor, top: Tensor) -> Tensor:
+        """Means and maxima ``[B, C, 1, …]`` → gate ``[B, C]``."""
+        gate: Tensor = self.sigmoid(self._mlp(mean.flatten(1)) + self._mlp(top.flatten(1)))
+        return gate
 
     def _mlp(self, statistic: Tensor) -> Tensor:
         hidden: Tensor = self.expand(torch.relu(self.reduce(statistic)))
@@ -72,7 +75,7 @@ class ChannelGate(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """``x [B, C, *space]``, gated; ``mask`` is boolean ``[B, *space]``, True = real."""
         x = expect(x, 1, self.channels, "cbam_channel")
-        return modulate(x, self.gate(x, mask))
+        return gate(x, self.step, mask=mask, one_by_one=True)
 
 
 class SpatialGate(nn.Module):
@@ -118,12 +121,13 @@ class SpatialGate(nn.Module):
         elif start == "identity":
             zero(self.conv)
 
-    def gate(
-        self, x: Tensor, channel_gate: Tensor | None = None, mask: Tensor | None = None
-    ) -> Tensor:
-        """The gate ``[B, 1, *space]`` for a map, or for a map times its channel gate."""
-        stats: tuple[Stat, ...] = ("max", "mean") if self.official else ("mean", "max")
-        pooled = squeeze(x, "channels", stats, gate=channel_gate, mask=mask)
+    @property
+    def step(self) -> Step:
+        """This half as a step of a gating."""
+        return Step("channels", ("max", "mean") if self.official else ("mean", "max"), self.excite)
+
+    def excite(self, *pooled: Tensor) -> Tensor:
+        """Two statistics ``[B, 1, *space]`` → gate of the same shape."""
         gate: Tensor = self.sigmoid(self.norm(self.conv(torch.cat(pooled, 1))))
         return gate
 
@@ -131,7 +135,7 @@ class SpatialGate(nn.Module):
         """``x [B, C, *space]``, gated; ``mask`` is boolean ``[B, *space]``, True = real."""
         if self.channels is not None:
             x = expect(x, 1, self.channels, "cbam_spatial")
-        return modulate(x, self.gate(x, mask=mask))
+        return gate(x, self.step, mask=mask, one_by_one=not self.training)
 
 
 class CBAM(nn.Module):
@@ -168,8 +172,8 @@ class CBAM(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """``x [B, C, *space]``, gated; ``mask`` is boolean ``[B, *space]``, True = real."""
         x = expect(x, 1, self.channel.channels, "cbam")
-        channel = self.channel.gate(x, mask)
-        return modulate(x, channel, self.spatial.gate(x, channel, mask))
+        steps = self.channel.step, self.spatial.step
+        return gate(x, *steps, mask=mask, one_by_one=not self.training)
 
 
 CBAM_CARD = Card(

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ..cards import Card
 from ..errors import RegardError
-from ..ops import expect, modulate, squeeze
+from ..ops import Step, expect, gate
 from ._gate import Sigmoid, StartOption, check_size, check_variant, zero
 
 
@@ -66,9 +66,12 @@ class EfficientChannelAttention(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """``x [B, C, *space]``, gated; ``mask`` is boolean ``[B, *space]``, True = real."""
         x = expect(x, 1, self.channels, "eca")
-        (mean,) = squeeze(x, "space", ("mean",), mask=mask)
-        logits = self.conv(mean.flatten(1).unsqueeze(1)).squeeze(1)
-        return modulate(x, self.sigmoid(logits))
+        return gate(x, Step("space", ("mean",), self.excite), mask=mask, one_by_one=True)
+
+    def excite(self, mean: Tensor) -> Tensor:
+        """Means ``[B, C, 1, …]`` → gate ``[B, C]``."""
+        excited: Tensor = self.sigmoid(self.conv(mean.flatten(1).unsqueeze(1)).squeeze(1))
+        return excited
 
 
 def adaptive_kernel(channels: int, gamma: float = 2.0, b: float = 1.0) -> int:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..cards import Card
-from ..ops import expect, modulate, squeeze
+from ..ops import Step, expect, gate
 from ._gate import Sigmoid, StartOption, check_size, zero
 
 
@@ -52,9 +52,13 @@ class SqueezeExcitation(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """``x [B, C, *space]``, gated; ``mask`` is boolean ``[B, *space]``, True = real."""
         x = expect(x, 1, self.channels, "se")
-        (mean,) = squeeze(x, "space", ("mean",), mask=mask)
+        return gate(x, Step("space", ("mean",), self.excite), mask=mask, one_by_one=True)
+
+    def excite(self, mean: Tensor) -> Tensor:
+        """Means ``[B, C, 1, …]`` → gate ``[B, C]``."""
         hidden = torch.relu(self.reduce(mean.flatten(1)))
-        return modulate(x, self.sigmoid(self.expand(hidden)))
+        excited: Tensor = self.sigmoid(self.expand(hidden))
+        return excited
 
 
 CARD = Card(

@@ -1,26 +1,31 @@
 """The few hot functions that the mechanisms share.
 
-Order: layout, squeezing, modulation, warping, attention.
+Order: layout, choosing, squeezing, modulation, gating, warping, attention.
 
 Each function is overridable through ``__torch_function__``: a recorder sees the call without
 touching the model, and ``torch.fx`` keeps it as one node. ``reference_x`` defines ``x``.
 """
 
 from .attention import attend, attention_weights
+from .choosing import using
+from .gating import Step, gate
 from .layout import expect, from_map, from_tokens, to_map, to_tokens
 from .modulation import modulate
 from .squeezing import squeeze
 from .warping import warp
 
 __all__ = [
+    "Step",
     "attend",
     "attention_weights",
     "expect",
     "from_map",
     "from_tokens",
+    "gate",
     "modulate",
     "squeeze",
     "to_map",
     "to_tokens",
+    "using",
     "warp",
 ]

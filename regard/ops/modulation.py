@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
+from .choosing import wants_kernel
+
 
 def modulate(x: Tensor, *gates: Tensor) -> Tensor:
     """The product of a map with its gates, in a new tensor.
@@ -19,6 +21,12 @@ def modulate(x: Tensor, *gates: Tensor) -> Tensor:
     """
     if has_torch_function((x, *gates)):
         return handle_torch_function(modulate, (x, *gates), x, *gates)
+    if gates and wants_kernel(x):
+        from .cpu.modulation import modulated
+
+        found = modulated(x, gates)
+        if found is not None:
+            return found
     return reference_modulate(x, *gates)
 
 

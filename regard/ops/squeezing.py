@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
+from .choosing import wants_kernel
+
 Over = Literal["space", "channels", "height", "width"]
 Stat = Literal["mean", "max"]
 
@@ -41,6 +43,12 @@ def squeeze(
     given = tuple(t for t in (x, gate, mask) if t is not None)
     if has_torch_function(given):
         return handle_torch_function(squeeze, given, x, over, stats, gate=gate, mask=mask)
+    if mask is None and wants_kernel(x):
+        from .cpu.squeezing import squeezed
+
+        found = squeezed(x, over, stats, gate)
+        if found is not None:
+            return found
     return reference_squeeze(x, over, stats, gate=gate, mask=mask)
 
 

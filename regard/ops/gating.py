@@ -1,0 +1,102 @@
+"""gate: squeeze, excite, modulate, joined, so that the map is read and written as little as can be.
+
+A gating mechanism is a few steps. Each squeezes the map, times the gates so far, into statistics,
+and a tiny network excites these into a gate; at the end the map is multiplied by all gates.
+Chained as single operations, the backward of each would write a gradient as large as the map;
+joined, it is written once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
+
+from ..errors import RegardError
+from .choosing import wants_kernel
+from .modulation import modulate
+from .squeezing import Stat, squeeze
+
+
+class Step(NamedTuple):
+    """One gate of a mechanism.
+
+    Args:
+        over: what is squeezed: ``space`` gives a gate over channels, ``channels`` one over space.
+        stats: the statistics, in the order in which ``excite`` takes them.
+        excite: statistics → gate, ``[B, C]`` or ``[B, C, 1, …]``, or ``[B, 1, *space]``.
+    """
+
+    over: Literal["space", "channels"]
+    stats: tuple[Stat, ...]
+    excite: Callable[..., Tensor]
+
+
+def gate(x: Tensor, *steps: Step, mask: Tensor | None = None, one_by_one: bool = False) -> Tensor:
+    """A map times the gates that its own statistics excite.
+
+    Args:
+        x: a map ``[B, C, *space]``.
+        steps: the gates, in order; each step's statistics are those of the map times the gates
+            before it.
+        mask: boolean ``[B, *space]``, True = a real position; see :func:`squeeze`.
+        one_by_one: no gate depends on another sample of the batch (as in BatchNorm in training), so
+            that without gradients the samples may be gated a few at a time, while they lie in the
+            cache.
+
+    Returns:
+        ``[B, C, *space]``; nobody else holds it, the caller may write into it.
+
+    Raises:
+        RegardError: if ``excite`` gives a gate of another form.
+    """
+    if mask is None and wants_kernel(x) and not has_torch_function((x,)):
+        from .cpu.gating import gated, joinable
+
+        if joinable(steps):
+            return gated(x, steps, one_by_one)
+    return reference_gate(x, *steps, mask=mask)
+
+
+def reference_gate(x: Tensor, *steps: Step, mask: Tensor | None = None) -> Tensor:
+    """The definition of :func:`gate`: one operation after the other."""
+    gates: tuple[Tensor, ...] = ()
+    for step in steps:
+        found = squeeze(x, step.over, step.stats, gate=_joined(gates), mask=mask)
+        statistics = tuple(found[i] for i in range(len(step.stats)))  # torch.fx has no * of these
+        gates += (excited(x, step, statistics),)
+    return modulate(x, *gates)
+
+
+def excited(x: Tensor, step: Step, statistics: tuple[Tensor, ...]) -> Tensor:
+    """The gate that a step makes of its statistics, with as many axes as the map.
+
+    Raises:
+        RegardError: if it has another form than the step's.
+    """
+    return formed(step.excite(*statistics), x, step.over)
+
+
+def formed(made: Tensor, x: Tensor, over: str) -> Tensor:
+    """A gate with as many axes as its map, if it is one of the step's form."""
+    if has_torch_function((made, x)):
+        return handle_torch_function(formed, (made, x), made, x, over)
+    ones = (1,) * (x.dim() - 2)
+    shape = (*made.shape, *ones) if made.dim() == 2 else tuple(made.shape)
+    wanted = (1, *x.shape[2:]) if over == "channels" else (x.shape[1], *ones)
+    if shape[1:] != wanted or shape[0] not in (1, x.shape[0]):
+        raise RegardError(
+            f"a step over {over} makes a gate {[x.shape[0], *wanted]} for a map {list(x.shape)}; "
+            f"excite gave {list(made.shape)}"
+        )
+    return made.view(shape)
+
+
+def _joined(gates: tuple[Tensor, ...]) -> Tensor | None:
+    """The product of all gates so far; None without any."""
+    joined: Tensor | None = None
+    for found in gates:
+        joined = found if joined is None else joined * found
+    return joined
