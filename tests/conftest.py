@@ -1,5 +1,6 @@
 """Small data that several rooms use."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,10 @@ from hypothesis import settings
 # No test is timed: a busy machine must not fail one.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+# A shell that starts the tests in the background leaves Ctrl-C ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _stripes(count: int, size: int, seed: int, classes: int) -> tuple[np.ndarray, np.ndarray]:

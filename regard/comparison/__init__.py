@@ -1,7 +1,7 @@
 """Many mechanisms under one budget, and what may be said of them.
 
-Order: student, statistics, arms, placebo, sources, spec, locking, trial, worker, executors,
-wording, reading, result, pictures, reporting, plan, setting, grid, progress.
+Order: student, verdict, statistics, arms, placebo, sources, spec, locking, trial, worker,
+executors, wording, reading, result, pictures, reporting, plan, setting, grid, progress.
 """
 
 from .grid import compare

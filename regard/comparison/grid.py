@@ -165,6 +165,7 @@ def _facts(
         "host": plan.host,
         "start": setting.start,
         "pretrained": plan.pretrained,
+        "validation": images.validation is not None,
         "budget": asdict(plan.budget),
         "delta": plan.delta,
         "device": setting.device,

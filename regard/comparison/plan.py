@@ -9,7 +9,7 @@ import torch
 
 from ..errors import RegardError
 from ..training import Budget
-from .arms import parse_arms, parse_controls
+from .arms import parse_arms, parse_controls, placebos
 
 MECHANISMS = "none,se,eca,cbam,spatial_transformer,multihead"
 
@@ -57,7 +57,12 @@ class Plan:
         if not 0 < self.delta < 1:
             points = f"{100 * self.delta:g} points"
             raise RegardError(f"delta is {points}; it must lie between 0 and 100 points")
-        parse_arms(self.mechanisms)
+        arms = parse_arms(self.mechanisms)
+        if "placebo" in self.control_names() and not placebos(arms):
+            raise RegardError(
+                f"none of {self.mechanisms} is a gate, and only a gate has a placebo; leave "
+                f"placebo out of the controls"
+            )
         if "widened" in self.control_names() and self.host != "small":
             raise RegardError(
                 f"the widened control needs the host small; {self.host} has no width; use longer"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import RegardError
 from .arms import Arm
@@ -17,6 +17,8 @@ from .spec import RESULT, SPEC, TIMING, Spec, code_now, is_stale, read_failure
 GRID = "comparison.json"
 Names = dict[tuple[str, int], str]
 """Arm and seed → key of the trial."""
+Staleness = Literal["yes", "no", "unknown"]
+"""Unknown where a file of the host or of the mechanism is not found from here."""
 
 _PARTS: Mapping[str, type | tuple[type, ...]] = {
     "arms": list, "trials": dict, "costs": dict, "data": dict, "host": str, "start": str,
@@ -74,14 +76,14 @@ def read_trial(folder: Path) -> dict[str, Any] | None:
     return {**result, "seconds": _seconds(folder)}
 
 
-def stale_among(folders: Mapping[tuple[str, int], Path]) -> frozenset[tuple[str, int]]:
-    """Those trials that were set up with other code or libraries than there are now."""
+def staleness_of(folders: Mapping[tuple[str, int], Path]) -> dict[tuple[str, int], Staleness]:
+    """Whether trials were set up with other code or libraries than there are now."""
     now = cache(code_now)
-    return frozenset(
-        name
+    words: dict[bool | None, Staleness] = {True: "yes", False: "no", None: "unknown"}
+    return {
+        name: words[not (folder / SPEC).exists() or is_stale(Spec.load(folder), now)]
         for name, folder in folders.items()
-        if not (folder / SPEC).exists() or is_stale(Spec.load(folder), now)
-    )
+    }
 
 
 def failures_among(folders: Mapping[tuple[str, int], Path]) -> dict[tuple[str, int], str]:

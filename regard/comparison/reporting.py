@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from .. import page
 from ..data import Images
 from ..errors import RegardError
 from ..page import Interval, Markup, Page, Palette, Point, Series
+from .arms import Arm
 from .pictures import Shown, pictures
 from .result import Comparison
 from .trial import data_folder, shown_images
@@ -64,7 +66,7 @@ def _differences(comparison: Comparison, palette: Palette) -> list[Markup | str]
     delta = 100 * comparison.grid["delta"]
     every = (*comparison.differences, *comparison.control_differences)
     rows = [
-        Interval(d.arm, 100 * d.mean, 100 * d.low, 100 * d.high, _verdict(d.verdict, delta))
+        Interval(d.arm, 100 * d.mean, *_within(d.low, d.high), _verdict(d.verdict, delta))
         for d in every
         if d.n
     ]
@@ -144,7 +146,8 @@ def _curves(comparison: Comparison, palette: Palette) -> list[Markup]:
     ]
     if not series:
         return []
-    caption = "Accuracy after each epoch: mean over seeds, and each seed as a thin line"
+    images = "held-out validation" if comparison.grid.get("validation") else "test"
+    caption = f"Accuracy on {images} images after each epoch: mean over seeds, thin lines each seed"
     return [page.lines(series, "epoch", "accuracy, %", caption=caption, palette=palette)]
 
 
@@ -173,18 +176,31 @@ def _protocol(comparison: Comparison) -> list[Markup | str]:
     budget: dict[str, Any] = grid["budget"]
     done, total = comparison.done
     weights = "published weights" if grid["pretrained"] else "from scratch"
+    epochs = "1 epoch" if budget["epochs"] == 1 else f"{budget['epochs']} epochs"
+    controls = [_size(arm, budget["epochs"]) for arm in comparison.arms if arm.control]
     return [
         page.element("pre", grid["data"]["text"]),
-        f"Network: {grid['host']}, {weights}; mechanisms start as {grid['start']}. "
-        f"{budget['epochs']} epochs of AdamW, batch {budget['batch']}, learning rate up to "
+        f"Network: {grid['host']}, {weights}; mechanisms with the start '{grid['start']}'. "
+        f"{epochs} of AdamW, batch {budget['batch']}, learning rate up to "
         f"{budget['rate']:g}, weight decay {budget['decay']:g}, on {grid['device']}. {done} of "
         f"{total} trials are finished.",
         "The accuracy is that of the last epoch on test; nothing was chosen on test. One seed "
         "gives all arms the same host weights and the same order of the data. Intervals are "
-        "t-intervals of the difference over seeds; verdicts are corrected for the number of "
-        "mechanisms (Holm). Inference is over training seeds on this one test set, not over other "
-        "data.",
+        "t-intervals of each difference over seeds, uncorrected; verdicts are corrected (Holm) for "
+        "the number of mechanisms. The controls are a family of their own, and so is each control "
+        "that mechanisms are held against; all placebos together are one. Inference is over "
+        "training seeds on this one test set, not over other data.",
+        *([f"Controls: {'; '.join(controls)}."] if controls else []),
     ]
+
+
+def _size(arm: Arm, epochs: int) -> str:
+    """How large a control is."""
+    if arm.placebo:
+        return f"'{arm.label}' squeezes running means instead of the sample"
+    if arm.lengthened != 1:
+        return f"'{arm.label}' is trained for {arm.epochs(epochs)} epochs instead of {epochs}"
+    return f"'{arm.label}' has {arm.width:g} times the channels"
 
 
 def _class(verdict: str) -> str:
@@ -200,5 +216,13 @@ def _unbroken(cell: str) -> str:
     return cell.replace(" ", "\u00a0")
 
 
+def _within(low: float, high: float) -> tuple[float, float]:
+    """An interval in points; a difference of accuracies lies within ±100, infinite stays so."""
+    if math.isinf(high):
+        return low, high
+    return 100 * max(low, -1.0), 100 * min(high, 1.0)
+
+
 def _percent(value: float | None) -> float:
-    return float("nan") if value is None else 100 * value
+    """A bound of an interval; an accuracy is not below 0 or above 100 %, whatever t says."""
+    return float("nan") if value is None else 100 * min(max(value, 0.0), 1.0)

@@ -16,10 +16,17 @@ from ..errors import RegardError
 from ..page import aligned, printable
 from ..training.checkpoint import write_whole
 from .arms import PLAIN, Arm, placebo_label
-from .reading import failures_among, names_of, read_grid, read_trial, stale_among
-from .statistics import Difference, against, headline, paired_differences, summary
+from .reading import Staleness, failures_among, names_of, read_grid, read_trial, staleness_of
+from .statistics import differences_of, paired_differences, summary
+from .verdict import Difference, headline
 from .wording import HEAD, shown_row
 
+_STALE: Mapping[Staleness, str] = {
+    "yes": "stale, trained with other code or library versions than there are now; the same "
+    "compare trains them anew",
+    "unknown": "whether they are stale cannot be told from here, for a file of the network or of "
+    "the mechanism is not found; go to the folder where compare was run",
+}
 COLUMNS = ("arm", "seed", "accuracy", "loss", "seconds", "stale", "trial")
 
 
@@ -32,14 +39,15 @@ class Comparison:
         grid: what was asked: arms, trials, costs, data, host, budget, delta; as in
             ``comparison.json``.
         results: arm → seed → the trial's result, finished trials only.
-        stale: finished trials that were trained with other code or libraries than there are now.
+        stale: for finished trials, whether they were trained with other code or libraries than
+            there are now.
         failures: trials that failed the last time, and why.
     """
 
     folder: Path
     grid: Mapping[str, Any]
     results: Mapping[str, Mapping[int, Mapping[str, Any]]]
-    stale: frozenset[tuple[str, int]] = frozenset()
+    stale: Mapping[tuple[str, int], Staleness] = field(default_factory=dict)
     failures: Mapping[tuple[str, int], str] = field(default_factory=dict)
 
     @classmethod
@@ -63,7 +71,7 @@ class Comparison:
                 results.setdefault(label, {})[seed] = found
                 finished[label, seed] = path
         unfinished = {name: path for name, path in folders.items() if name not in finished}
-        return cls(folder, grid, results, stale_among(finished), failures_among(unfinished))
+        return cls(folder, grid, results, staleness_of(finished), failures_among(unfinished))
 
     @cached_property
     def arms(self) -> tuple[Arm, ...]:
@@ -95,14 +103,18 @@ class Comparison:
 
     @cached_property
     def controlled(self) -> tuple[Difference, ...]:
-        """Mechanisms against the controls that are for them."""
+        """Mechanisms against the controls that are for them.
+
+        Each control is a family of its own (Holm), and all placebos together are one.
+        """
         rows: list[Difference] = []
-        candidates = [a for a in self.arms if not a.control and a.label != PLAIN]
-        for control in (a for a in self.arms if a.control):
-            own = [a for a in candidates if placebo_label(a.label) == control.label]
-            chosen = own if control.placebo else candidates
-            table = {a.label: self.accuracies[a.label] for a in (control, *chosen)}
-            rows += against(table, control.label, delta=self.grid["delta"])
+        candidates = [a.label for a in self.arms if not a.control and a.label != PLAIN]
+        controls = [a for a in self.arms if a.control]
+        families = [[(c, a.label) for c in candidates] for a in controls if not a.placebo]
+        placebos = {a.label for a in controls if a.placebo}
+        families.append([(c, p) for c in candidates if (p := placebo_label(c)) in placebos])
+        for pairs in families:
+            rows += differences_of(self.accuracies, pairs, delta=self.grid["delta"])
         return tuple(rows)
 
     @property
@@ -122,13 +134,11 @@ class Comparison:
             f"{label}, seed {seed} failed: {message}; the same compare tries it again"
             for (label, seed), message in self.failures.items()
         ]
-        if self.stale:
-            names = ", ".join(dict.fromkeys(label for label, _ in sorted(self.stale)))
-            trials = "1 trial is" if len(self.stale) == 1 else f"{len(self.stale)} trials are"
-            found.append(
-                f"{trials} stale ({names}): trained with other code or library versions than there "
-                f"are now; the same compare trains them anew"
-            )
+        for word, why in _STALE.items():
+            trials = [label for (label, _), state in sorted(self.stale.items()) if state == word]
+            if trials:
+                count = "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
+                found.append(f"{count} ({', '.join(dict.fromkeys(trials))}): {why}")
         for label, seeds in self.results.items():
             for seed, result in seeds.items():
                 found += [f"{label}, seed {seed}: {note}" for note in result["notes"]]
@@ -150,8 +160,8 @@ class Comparison:
         return "\n".join([*sentences, *(f"note: {n}" for n in self.notes)])
 
     def text(self) -> str:
-        """Headline, table, verdicts in words and notes."""
-        parts = (self.headline, self.table(), self.words())
+        """Headline, table, verdicts in words, notes, and what was done to the data."""
+        parts = (self.headline, self.table(), self.words(), self.grid["data"]["text"])
         return printable("\n\n".join(part for part in parts if part))
 
     def show(self) -> None:
@@ -166,9 +176,8 @@ class Comparison:
         for (label, seed), key in names_of(self.grid).items():
             result = self.results.get(label, {}).get(seed)
             if result is not None:
-                stale = "yes" if (label, seed) in self.stale else "no"
                 numbers = (result["accuracy"], result["loss"], result["seconds"])
-                writer.writerow([label, seed, *numbers, stale, key])
+                writer.writerow([label, seed, *numbers, self.stale[label, seed], key])
         return text.getvalue()
 
     def json(self) -> str:
@@ -176,6 +185,7 @@ class Comparison:
         facts = {
             "headline": self.headline,
             "done": self.done,
+            **{n: self.grid[n] for n in ("host", "start", "budget", "delta", "device", "data")},
             "rows": self.rows(),
             "differences": [d.facts() for d in self.differences],
             "controls": [d.facts() for d in (*self.control_differences, *self.controlled)],

@@ -26,8 +26,8 @@ _LIBRARIES = ("timm", "torchvision")
 def code_fingerprint(mechanism: str | None, host: str) -> str:
     """Hash of the code that decides a trial: ours that matters, the mechanism's, the host's.
 
-    Of a mechanism's and a host's own files those beside them that they import count too, but no
-    installed package.
+    Of a mechanism's and a host's own files those that they import from beside themselves, from
+    their own package, from where one stands and from this package count too, but no other library.
 
     Raises:
         RegardError: if a file of the mechanism or of the host is not there.
@@ -42,19 +42,19 @@ def code_fingerprint(mechanism: str | None, host: str) -> str:
 
 def library_versions(host: str) -> dict[str, str]:
     """Versions of the libraries that a trial computes with."""
-    names = ["torch", *(name for name in _LIBRARIES if host.startswith(f"{name}:"))]
+    names = ["torch", "numba", *(name for name in _LIBRARIES if host.startswith(f"{name}:"))]
     return {name: _version(name) for name in names}
 
 
 def imported_beside(file: Path) -> list[Path]:
-    """A file and, transitively, the files and packages beside it that it imports."""
+    """A file and, transitively, the files that it imports from beside itself or its own package."""
     found: dict[Path, None] = {}
     waiting = [file]
     while waiting:
         path = waiting.pop(0)
         if path not in found:
             found[path] = None
-            waiting += [f for name in _read(path)[1] for f in _beside(path, name)]
+            waiting += [f for level, name in _read(path)[1] for f in _own(path, level, name)]
     return list(found)
 
 
@@ -91,31 +91,63 @@ def _module_file(place: str) -> Path:
     return found
 
 
-def _imports(source: bytes) -> Iterator[str]:
-    """First names of the modules that a file imports from beside itself or from anywhere."""
+def _imports(source: bytes) -> Iterator[tuple[int, str]]:
+    """What a file imports: how many folders up it is looked for, 0 for anywhere, and its name."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level < 2:
-            yield node.module.partition(".")[0]
-        elif isinstance(node, ast.ImportFrom) and node.level == 1:
-            yield from (alias.name for alias in node.names)
+            yield from ((0, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = f"{node.module}." if node.module else ""
+            yield from ((node.level, f"{module}{alias.name}") for alias in node.names)
 
 
-def _beside(file: Path, name: str) -> list[Path]:
-    module, package = file.with_name(f"{name}.py"), file.with_name(name)
-    return [module] if module.is_file() else _python_files(package) if package.is_dir() else []
+def _own(file: Path, level: int, name: str) -> list[Path]:
+    """The files of an import that lie beside a file, in its package, or where one stands.
+
+    Of this package only mechanisms: what else of it decides a trial always counts.
+    """
+    found = next((f for root in _roots(file, level, name) if (f := _at(root, name.split(".")))), [])
+    return [f for f in found if _PACKAGE not in f.parents or _PACKAGE / "mechanisms" in f.parents]
+
+
+def _roots(file: Path, level: int, name: str) -> list[Path]:
+    """Folders in which an import is looked for."""
+    if level:
+        return [file.parents[level - 1]] if level <= len(file.parents) else []
+    top, first = _top(file), name.split(".", maxsplit=1)[0]
+    own = {top.name: top.parent, _PACKAGE.name: _PACKAGE.parent}
+    return [file.parent, Path.cwd(), *([own[first]] if first in own else [])]
+
+
+def _top(file: Path) -> Path:
+    """The outermost package that a file is in, or the file itself."""
+    while (file.parent / "__init__.py").is_file():
+        file = file.parent
+    return file
+
+
+def _at(root: Path, parts: list[str]) -> list[Path]:
+    """The files of a dotted name below a folder: of packages on the way, the ``__init__.py``."""
+    path, found = root, list[Path]()
+    for part in parts:
+        path = path / part
+        if (module := path.with_name(f"{part}.py")).is_file():
+            return [*found, module]
+        if not path.is_dir():
+            return found
+        found += [init for init in (path / "__init__.py",) if init.is_file()]
+    return _python_files(path)
 
 
 def _python_files(path: Path) -> list[Path]:
     return sorted(path.rglob("*.py")) if path.is_dir() else [path]
 
 
-def _read(file: Path) -> tuple[str, tuple[str, ...]]:
+def _read(file: Path) -> tuple[str, tuple[tuple[int, str], ...]]:
     """Hash of a file, and the names that it imports."""
     try:
         state = file.stat()
@@ -125,7 +157,7 @@ def _read(file: Path) -> tuple[str, tuple[str, ...]]:
 
 
 @lru_cache(maxsize=4096)
-def _read_once(file: Path, changed: int, size: int) -> tuple[str, tuple[str, ...]]:
+def _read_once(file: Path, changed: int, size: int) -> tuple[str, tuple[tuple[int, str], ...]]:
     source = file.read_bytes()
     return hashlib.sha256(source).hexdigest(), tuple(dict.fromkeys(_imports(source)))
 

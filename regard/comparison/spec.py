@@ -104,12 +104,15 @@ def code_now(mechanism: str | None, host: str) -> Present | None:
         return None
 
 
-def is_stale(spec: Spec, now: Callable[[str | None, str], Present | None] = code_now) -> bool:
+def is_stale(
+    spec: Spec, now: Callable[[str | None, str], Present | None] = code_now
+) -> bool | None:
     """True if the trial was set up with other code or libraries than there are now.
 
-    True too where that cannot be told, because a file of the host or the mechanism is not there.
+    None where that cannot be told, because a file of the host or the mechanism is not there.
     """
-    return now(spec.arm["mechanism"], spec.host) != (spec.code, dict(spec.versions))
+    present = now(spec.arm["mechanism"], spec.host)
+    return None if present is None else present != (spec.code, dict(spec.versions))
 
 
 def note_failure(folder: Path, message: str, details: str = "") -> None:

@@ -53,7 +53,7 @@ def run_trial(folder: Path, on_epoch: Callable[[Epochs], None] | None = None) ->
         if (folder / RESULT).exists():
             return
         spec = Spec.load(folder)
-        if is_stale(spec):
+        if is_stale(spec) is not False:
             raise RegardError(
                 "the code or the libraries are not those it was set up with; run the same compare "
                 "again and it is set up anew"

@@ -55,3 +55,9 @@ def test_a_gpu_that_is_not_there_is_said(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(RegardError, match="PyTorch finds no GPU here; use --device cpu"):
         Plan(device="cuda")
+
+
+def test_a_placebo_needs_a_gate():
+    with pytest.raises(RegardError, match="none of none,multihead is a gate"):
+        Plan(mechanisms="none,multihead", controls="placebo")
+    assert Plan(mechanisms="none,multihead,se", controls="placebo").control_names() == ("placebo",)

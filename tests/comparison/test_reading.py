@@ -9,7 +9,7 @@ from regard.comparison.reading import (
     names_of,
     read_grid,
     read_trial,
-    stale_among,
+    staleness_of,
 )
 from regard.comparison.spec import RESULT, SPEC, TIMING, note_failure
 from regard.errors import RegardError
@@ -128,10 +128,13 @@ def test_a_cut_result_is_damaged(finished, text):
 def test_stale_trials_and_those_without_a_specification_are_found(finished):
     names = names_of(read_grid(finished))
     folders = {name: finished / "trials" / key for name, key in names.items()}
-    assert stale_among(folders) == frozenset()
+    assert set(staleness_of(folders).values()) == {"no"}
     change(folders["se", 1] / SPEC, code="0" * 16)
     (folders["cbam", 1] / SPEC).unlink()
-    assert stale_among(folders) == {("se", 1), ("cbam", 1)}
+    change(folders["se", 0] / SPEC, host="gone.py:build")
+    found = staleness_of(folders)
+    assert {name for name, state in found.items() if state == "yes"} == {("se", 1), ("cbam", 1)}
+    assert {name for name, state in found.items() if state == "unknown"} == {("se", 0)}
 
 
 def test_failures_are_found(finished):

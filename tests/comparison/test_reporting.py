@@ -168,3 +168,22 @@ def test_verdicts_have_colours(finished):
     assert re.search(r'<tr class="bad"><th scope="row">cbam</th>', text)
     assert re.search(r'<tr class="reference"><th scope="row">none</th>', text)
     assert '<p class="lead">se helps: +20.' in text
+
+
+def test_the_protocol_says_how_large_the_controls_are(finished):
+    found = Comparison.load(finished)
+    text = html.unescape(report(found).html())
+    arms = {arm.label: arm for arm in found.arms}
+    widened, longer = arms["none, widened"], arms["none, longer"]
+    epochs = found.grid["budget"]["epochs"]
+    assert f"'none, widened' has {widened.width:g} times the channels" in text
+    trained = longer.epochs(epochs)
+    assert f"'none, longer' is trained for {trained} epochs instead of {epochs}" in text
+    assert "'se, placebo' squeezes running means instead of the sample" in text
+
+
+@pytest.mark.parametrize(("held_out", "words"), [(True, "held-out validation"), (False, "test")])
+def test_learning_curves_name_the_images_they_are_of(finished, held_out, words):
+    found = Comparison.load(finished)
+    found = dataclasses.replace(found, grid={**found.grid, "validation": held_out})
+    assert f"Accuracy on {words} images after each epoch" in report(found).html()

@@ -8,7 +8,7 @@ from regard.comparison import Comparison
 from regard.comparison.reading import GRID, names_of, read_grid
 from regard.comparison.result import COLUMNS
 from regard.comparison.spec import RESULT, SPEC, note_failure
-from regard.comparison.statistics import against, paired_differences
+from regard.comparison.statistics import differences_of, paired_differences
 from regard.errors import RegardError
 
 MECHANISMS = ["se", "cbam", "spatial_transformer", "multihead@layer2.*"]
@@ -33,7 +33,7 @@ def test_a_finished_comparison_has_all_numbers(finished):
     assert found.done == (18, 18)
     assert [d.arm for d in found.differences] == MECHANISMS
     assert [d.arm for d in found.control_differences] == CONTROLS
-    assert not found.stale
+    assert set(found.stale.values()) == {"no"}
     assert not found.failures
     for label, seeds in found.accuracies.items():
         for seed, accuracy in seeds.items():
@@ -55,9 +55,9 @@ def test_mechanisms_meet_the_controls_that_are_for_them(finished):
         ("se", "se, placebo"),
         ("cbam", "cbam, placebo"),
     ]
-    (mine,) = [d for d in found.controlled if d.baseline == "se, placebo"]
-    table = {label: found.accuracies[label] for label in ("se", "se, placebo")}
-    assert (mine,) == against(table, "se, placebo")
+    placebos = [(arm, f"{arm}, placebo") for arm in ("se", "cbam")]
+    mine = [d for d in found.controlled if "placebo" in d.baseline]
+    assert mine == list(differences_of(found.accuracies, placebos))
 
 
 def test_placebos_meet_their_own_arm_only(finished):
@@ -122,12 +122,30 @@ def test_stale_trials_are_said_to_be_stale(finished):
         path = folders[name] / SPEC
         path.write_text(json.dumps({**json.loads(path.read_text()), "code": "0" * 16}))
     found = Comparison.load(finished)
-    assert found.stale == {("se", 1), ("cbam", 0)}
+    stale = {name for name, state in found.stale.items() if state == "yes"}
+    assert stale == {("se", 1), ("cbam", 0)}
     (note,) = found.notes
-    assert note.startswith("2 trials are stale (cbam, se): trained with other code")
+    assert note.startswith("2 trials (cbam, se): stale, trained with other code")
     assert note in found.text()
     lines = list(csv.reader(found.csv().splitlines()))
-    assert {(a, int(s)) for a, s, *_, stale, _ in lines[1:] if stale == "yes"} == found.stale
+    assert {(a, int(s)) for a, s, *_, state, _ in lines[1:] if state == "yes"} == stale
+
+
+def test_where_a_file_is_not_found_it_is_not_called_stale(finished):
+    path = folders_of(finished)["se", 1] / SPEC
+    path.write_text(json.dumps({**json.loads(path.read_text()), "host": "gone.py:build"}))
+    found = Comparison.load(finished)
+    assert found.stale["se", 1] == "unknown"
+    (note,) = found.notes
+    assert note.startswith("1 trial (se): whether they are stale cannot be told from here")
+    assert ",unknown," in found.csv()
+
+
+def test_the_text_and_the_json_say_what_was_done_to_the_data(finished):
+    found = Comparison.load(finished)
+    assert found.grid["data"]["text"] in found.text()
+    facts = json.loads(found.json())
+    assert {"host", "budget", "delta", "device", "data", "start"} <= facts.keys()
 
 
 def test_failed_trials_are_said_with_arm_and_seed(finished):

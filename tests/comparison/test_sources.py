@@ -100,6 +100,35 @@ def test_imports_inside_a_package_are_followed(tmp_path):
     assert found == {"one.py", "two.py", "three.py"}
 
 
+def test_absolute_imports_inside_a_package_are_followed(tmp_path, monkeypatch):
+    """``from pkg.blocks import WIDTH`` in ``pkg/net.py``, as users write it."""
+    deep = tmp_path / "pkg" / "deep"
+    deep.mkdir(parents=True)
+    for folder in (deep.parent, deep):
+        (folder / "__init__.py").write_text("")
+    (deep / "net.py").write_text("from pkg.blocks import W\nfrom pkg.deep import parts\n")
+    (deep / "parts.py").write_text("from ..above import x\nimport torch.nn\n")
+    for name in ("blocks", "above", "other"):
+        (deep.parent / f"{name}.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    names = ["net.py", "parts.py", "blocks.py", "above.py"]
+    assert {p.name for p in imported_beside(deep / "net.py")} >= set(names)
+    before = code_fingerprint(None, "pkg.deep.net:build")
+    for name, counts in {"blocks": True, "above": True, "other": False}.items():
+        (deep.parent / f"{name}.py").write_text("W = 8")
+        after = code_fingerprint(None, "pkg.deep.net:build")
+        assert (after != before) is counts, name
+        before = after
+
+
+def test_what_a_mechanism_of_ones_own_takes_from_this_package_counts(tmp_path):
+    mine = tmp_path / "my.py"
+    mine.write_text("from regard.mechanisms._gate import Sigmoid\nimport regard\n")
+    names = {path.name for path in imported_beside(mine)}
+    assert "_gate.py" in names
+    assert "parser.py" not in names
+
+
 def test_a_file_that_cannot_be_parsed_counts_alone(tmp_path):
     (tmp_path / "net.py").write_text("import other\n(")
     (tmp_path / "other.py").write_text("")
@@ -131,8 +160,8 @@ def test_a_file_that_is_gone_is_named(tmp_path, name):
 
 
 def test_libraries_count_where_they_compute():
-    assert set(library_versions("small")) == {"torch"}
-    assert set(library_versions("timm:resnet18")) == {"torch", "timm"}
-    assert set(library_versions("torchvision:resnet18")) == {"torch", "torchvision"}
+    assert set(library_versions("small")) == {"torch", "numba"}
+    assert set(library_versions("timm:resnet18")) == {"torch", "numba", "timm"}
+    assert set(library_versions("torchvision:resnet18")) == {"torch", "numba", "torchvision"}
     assert all(library_versions("timm:resnet18").values())
     assert code_fingerprint(None, "timm:hf-hub:x") == code_fingerprint(None, "small")

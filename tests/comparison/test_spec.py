@@ -115,12 +115,12 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 
 
 def test_other_code_and_other_libraries_are_stale(tmp_path):
-    assert not is_stale(make())
+    assert is_stale(make()) is False
     assert is_stale(make(code="0" * 16))
     assert is_stale(make(versions={"torch": "0.1"}))
-    assert is_stale(make(host=f"{tmp_path / 'gone.py'}:build"))
+    assert is_stale(make(host=f"{tmp_path / 'gone.py'}:build")) is None
     arm = asdict(replace(parse_arms("se")[1], mechanism=f"{tmp_path / 'gone.py'}:mine"))
-    assert is_stale(make(arm=arm))
+    assert is_stale(make(arm=arm)) is None
 
 
 @given(st.none() | st.text("a.:/\\x00 py_-", max_size=9), st.text("a.:/\\x00 py_-", max_size=9))

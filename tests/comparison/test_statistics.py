@@ -14,14 +14,13 @@ from scipy import stats
 
 from regard.comparison import student
 from regard.comparison.statistics import (
-    Difference,
-    against,
     decide,
-    headline,
+    differences_of,
     holm,
     paired_differences,
     summary,
 )
+from regard.comparison.verdict import headline
 from regard.errors import RegardError
 
 LEVEL, DELTA, ARMS, SEEDS = 0.05, 0.005, 6, 5
@@ -222,74 +221,27 @@ def test_an_unfinished_arm_counts_in_the_correction() -> None:
     assert first.detectable > alone.detectable
 
 
-def test_against_a_control_is_the_same_difference_from_another_arm() -> None:
+def test_pairs_with_baselines_of_their_own_are_one_family() -> None:
+    """Differences are those of each pair alone; corrections are for all pairs together."""
     pairs = np.array([[0.02, 0.021, 0.019, 0.02, 0.022], [0.02, 0.019, 0.021, 0.021, 0.02]])
-    accuracies = {
-        ("none, widened" if arm == "arm1" else arm): row for arm, row in table(pairs).items()
-    }
-    rows = against(accuracies, "none, widened")
-    assert [(row.arm, row.baseline) for row in rows] == [("arm0", "none, widened")]
+    accuracies = table(pairs)
+    rows = differences_of(accuracies, [("arm0", "arm1"), ("arm1", "none")])
+    assert [(row.arm, row.baseline) for row in rows] == [("arm0", "arm1"), ("arm1", "none")]
     assert rows[0].mean == pytest.approx((pairs[0] - pairs[1]).mean())
-    assert against(accuracies, "none") == paired_differences(accuracies)
-    text = headline(paired_differences(accuracies), rows)
-    assert text.startswith("arm0 helps: +2.0")
-    assert "but is not shown to beat 'none, widened'" in text
-    better = against({**accuracies, "none, widened": accuracies["none"]}, "none, widened")
-    assert "and beats 'none, widened'" in headline(paired_differences(accuracies), better)
+    assert [row.p_holm for row in rows] == holm([row.p for row in rows]).tolist()
+    both = [("arm0", "none"), ("arm1", "none")]
+    assert differences_of(accuracies, both) == paired_differences(accuracies)
 
 
-def difference(**changes: object) -> Difference:
-    facts = {
-        "arm": "cbam",
-        "baseline": "none",
-        "n": 5,
-        "mean": 0.0035,
-        "low": -0.004,
-        "high": 0.011,
-        "p": 0.2,
-        "p_holm": 0.6,
-        "p_equivalent": 0.7,
-        "detectable": 0.019,
-        "verdict": "undecided",
-        "level": 0.05,
-        "delta": 0.005,
-    }
-    return Difference(**{**facts, **changes})
-
-
-def test_sentences() -> None:
-    assert difference().sentence() == (
-        "cbam: undecided at 5 seeds; the difference is between −0.4 and +1.1 points; "
-        "with this spread, differences under 1.9 points would often be missed"
-    )
-    assert "among so many arms it may be chance" in difference(p=0.02, p_holm=0.1).sentence()
-    helps = {"mean": 0.036, "low": 0.031, "high": 0.041, "verdict": "helps"}
-    assert difference(arm="spatial_transformer", **helps).sentence() == (
-        "spatial_transformer helps: +3.6 points (95% interval +3.1 to +4.1)"
-    )
-    close = {"mean": -0.0000001, "low": -0.0012, "high": 0.0012, "verdict": EQUIVALENT}
-    assert difference(level=0.1, **close).sentence() == (
-        "cbam changes no more than ±0.5 points: +0.00 points (90% interval −0.12 to +0.12)"
-    )
-    assert difference(n=1, low=-math.inf, high=math.inf, detectable=math.inf).sentence() == (
-        "cbam: undecided at 1 seed; an interval needs two seeds in common with none"
-    )
-
-
-def test_headline_names_helps_then_hurts_then_undecided_then_equivalent() -> None:
-    helps = difference(arm="se", mean=0.03, low=0.02, high=0.04, verdict="helps")
-    hurts = difference(arm="gam", mean=-0.03, low=-0.04, high=-0.02, verdict="hurts")
-    equal = difference(arm="eca", verdict=EQUIVALENT)
-    new = difference(arm="new", n=0, high=math.inf, detectable=math.inf)
-    assert headline([equal, new, difference(), hurts, helps]) == (
-        "se helps: +3.0 points (95% interval +2.0 to +4.0); "
-        "gam hurts: −3.0 points (95% interval −4.0 to −2.0); "
-        "undecided: new, cbam (differences under 1.9 points would often be missed); "
-        "no more than ±0.5 points: eca; "
-        "all against none, over 0 to 5 training seeds on this one test set."
-    )
-    assert headline([equal]).startswith("No mechanism is shown to help; no more than ±0.5 points")
-    assert headline([]) == "No mechanism was compared."
+def test_the_family_error_of_arms_against_placebos_of_their_own() -> None:
+    """Five mechanisms and five placebos, none of which differ."""
+    rng = np.random.default_rng(11)
+    wrong, trials = 0, 1500
+    for accuracies in 0.8 + 0.01 * rng.normal(size=(trials, 10, SEEDS)):
+        rows = {f"a{i}": dict(enumerate(row)) for i, row in enumerate(accuracies)}
+        found = differences_of(rows, [(f"a{i}", f"a{i + 5}") for i in range(5)])
+        wrong += any(row.verdict in ("helps", "hurts") for row in found)
+    assert wrong / trials <= LEVEL + band(LEVEL, trials)
 
 
 def test_nothing_but_the_baseline_gives_no_difference() -> None:
