@@ -92,6 +92,20 @@ def test_other_commands_too(regard, arguments, said):
     check(regard(*arguments), *said)
 
 
+def test_the_remedy_for_a_network_without_a_usual_place_works(regard, tmp_path):
+    text = TOO_FEW.format(outputs="num_classes").replace("nn.Sequential", "Net")
+    net = "class Net(nn.Module):\n    def __init__(self, *features):\n        super().__init__()\n"
+    net += "        self.features = nn.Sequential(*features[:2])\n"
+    net += "        self.rest = nn.Sequential(*features[2:])\n\n"
+    net += "    def forward(self, x):\n        return self.rest(self.features(x))\n"
+    (tmp_path / "net.py").write_text(text + net)
+    answer = regard("measure", f"{tmp_path / 'net.py'}:build", "--with", "se")
+    check(answer, "no usual place", "--with 'none,se@features.*'")
+    asked = re.search(r"--with '(.*?)'", answer[2])[1]
+    code, _, err = regard("measure", f"{tmp_path / 'net.py'}:build", "--with", asked)
+    assert code == 0, err
+
+
 def test_a_data_folder_that_is_not_there(regard, tmp_path):
     check(regard("compare", tmp_path / "nowhere"), "no folder", "nowhere", "what works: the word")
 
