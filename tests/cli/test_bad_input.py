@@ -213,6 +213,15 @@ def test_a_network_that_does_not_work_is_named(regard, quick, tmp_path, body, sa
     check(answer, *said)
 
 
+@pytest.mark.parametrize("command", ["sites", "measure"])
+def test_a_network_that_cannot_be_run_at_all_is_told(regard, tmp_path, command):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\ndef build():\n return nn.Sequential(nn.Linear(7, 2))"
+    )
+    answer = regard(command, f"{tmp_path / 'net.py'}:build")
+    check(answer, "Sequential cannot be run on the example", "cannot be multiplied")
+
+
 def test_a_network_that_fails_while_it_trains_names_arm_and_seed(regard, quick, tmp_path):
     (tmp_path / "net.py").write_text(
         TOO_FEW.format(outputs="num_classes")

@@ -32,6 +32,22 @@ def build(num_classes, in_channels):
                          nn.Flatten(), nn.Linear(4, num_classes))
 """
 
+SEGMENTING = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 5, 1)
+
+    def forward(self, x):
+        x = self.convolution(x)
+        return {output}
+
+def build():
+    return Net()
+"""
+
 
 def loads(text):
     return json.loads(text, parse_constant=pytest.fail)
@@ -95,6 +111,18 @@ def test_measure_tells_what_a_mechanism_costs(regard):
     code, out, _ = regard("measure", "small", "--size", "16")
     assert code == 0
     assert "parameters" in out
+
+
+@pytest.mark.parametrize("output", ["x", "{'out': x, 'sizes': [1]}"])
+def test_networks_that_are_no_classifiers_have_sites_and_costs(regard, tmp_path, output):
+    (tmp_path / "hosts.py").write_text(SEGMENTING.format(output=output))
+    host = f"{tmp_path / 'hosts.py'}:build"
+    code, out, err = regard("sites", host)
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == ["site", "convolution"]
+    code, out, err = regard("measure", host, "--size", "8", "--with", "se@convolution", "--json")
+    assert (code, err) == (0, "")
+    assert loads(out)["parameters"] > 5 * 3 + 5
 
 
 def test_check_judges_a_mechanism(regard):
