@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from textwrap import shorten
 
 
 class RegardError(ValueError):
     """A mistake the caller can mend. The command line prints the text without a traceback."""
+
+
+def cause(error: BaseException, most: int = 300) -> str:
+    """``OSError: no such file``: the error of somebody else's code, in one line for ours.
+
+    PyTorch's messages may fill a screen; whole they stay in the ``__cause__`` of what we raise.
+    """
+    if isinstance(error, SystemExit):
+        return shorten(f"the code called sys.exit({error.code})", most, placeholder=" …")
+    said = shorten(str(error), most, placeholder=" …")
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def nearest(asked: str, known: Iterable[str], most: int = 3) -> str:

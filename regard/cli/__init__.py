@@ -7,8 +7,10 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 
-from ..errors import RegardError
+from ..errors import RegardError, cause
 from .parser import make_parser
+
+_MOST_LINES = 3  # of what went wrong
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,13 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("REGARD_TRACEBACK"):
             raise
-        first = next(iter(str(error).splitlines()), "")
-        what = f"unexpected {type(error).__name__}: {first}"
         where = "with REGARD_TRACEBACK=1 it shows where; please report it"
-        return _complain(options.command, f"{what}\n{where}", 1)
+        return _complain(options.command, f"unexpected {cause(error)}\n{where}", 1)
 
 
 def _complain(command: str, message: str, code: int) -> int:
+    lines = [line for line in message.splitlines() if line.strip()]
+    message = "\n".join(lines[:_MOST_LINES]) + (" …" if len(lines) > _MOST_LINES else "")
     shown = "".join(
         sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in message
     )

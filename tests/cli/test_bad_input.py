@@ -25,6 +25,17 @@ def build(num_classes, in_channels):
                          nn.Flatten(), nn.Linear(4, {outputs}))
 """
 
+SHOUTING = """
+from torch import nn
+
+class Net(nn.Sequential):
+    def forward(self, x):
+        raise RuntimeError("boom" + 9 * "\\nmore")
+
+def build():
+    return Net(nn.Conv2d(3, 5, 1))
+"""
+
 
 def check(answer, *said, code=1):
     """One to three lines that say all this, and nothing on standard output."""
@@ -203,7 +214,9 @@ def test_damaged_idx_files_are_named(regard, stripes, tmp_path, change):
         ("def other(): pass", ["no function 'build'", "other"]),
         ("def build(:", ["SyntaxError"]),
         ("import nowhere", ["No module named 'nowhere'"]),
-        ("raise SystemExit(3)", ["ended it by sys.exit(3)"]),
+        ("raise SystemExit(3)", ["cannot import", "net.py", "the code called sys.exit(3)"]),
+        ("import sys\ndef build(): sys.exit(3)", ["net.py:build", "the code called sys.exit(3)"]),
+        ("def build(): raise OSError('boom\\nmore\\n\\nand\\nlines')", ["OSError: boom more and"]),
     ],
 )
 def test_a_network_that_does_not_work_is_named(regard, quick, tmp_path, body, said):
@@ -220,6 +233,12 @@ def test_a_network_that_cannot_be_run_at_all_is_told(regard, tmp_path, command):
     )
     answer = regard(command, f"{tmp_path / 'net.py'}:build")
     check(answer, "Sequential cannot be run on the example", "cannot be multiplied")
+
+
+@pytest.mark.parametrize("command", ["sites", "measure"])
+def test_a_long_message_of_a_network_is_cut_to_three_lines(regard, tmp_path, command):
+    (tmp_path / "net.py").write_text(SHOUTING)
+    check(regard(command, f"{tmp_path / 'net.py'}:build"), "RuntimeError: boom", "more")
 
 
 def test_a_network_that_fails_while_it_trains_names_arm_and_seed(regard, quick, tmp_path):

@@ -213,7 +213,7 @@ def test_what_nobody_foresaw_is_no_traceback(regard, monkeypatch):
     code, out, err = regard("list")
     assert (code, out) == (1, "")
     assert err.splitlines() == [
-        "regard list: unexpected ZeroDivisionError: of nothing",
+        "regard list: unexpected ZeroDivisionError: of nothing at all \\x1b[2J",
         "with REGARD_TRACEBACK=1 it shows where; please report it",
     ]
     monkeypatch.setenv("REGARD_TRACEBACK", "1")
