@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 
 from ..errors import RegardError, cause
 from .parser import make_parser
@@ -24,6 +26,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal without − and × shows codes
     options = make_parser().parse(arguments)
+    code, complaint = _outcome(options)
+    if arguments is None:  # the process is ours, and all that is left to it is to end
+        with suppress(ValueError):  # outside of the main thread
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if complaint:
+        _complain(options.command, complaint)
+    return code
+
+
+def _outcome(options: Namespace) -> tuple[int, str]:
+    """Run the command and print its answer; the exit code, and what went wrong."""
     try:
         from .commands import COMMANDS
 
@@ -31,29 +44,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
             answer = COMMANDS[options.command](options)
         print(answer.text)
         sys.stdout.flush()
-        return answer.code
+        return answer.code, ""
     except RegardError as error:
-        return _complain(options.command, str(error), 1)
+        return 1, str(error)
     except KeyboardInterrupt as interrupt:
-        return _complain(options.command, str(interrupt) or "interrupted", 130)
+        return 130, str(interrupt) or "interrupted"
     except SystemExit as stop:
-        return _complain(options.command, f"code that it ran ended it by sys.exit({stop.code})", 1)
+        return 1, f"code that it ran ended it by sys.exit({stop.code})"
     except BrokenPipeError:
         # Whoever read the output has enough; nothing more may be written at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 0, ""
     except Exception as error:
         if os.environ.get("REGARD_TRACEBACK"):
             raise
         where = "with REGARD_TRACEBACK=1 it shows where; please report it"
-        return _complain(options.command, f"unexpected {cause(error)}\n{where}", 1)
+        return 1, f"unexpected {cause(error)}\n{where}"
 
 
-def _complain(command: str, message: str, code: int) -> int:
+def _complain(command: str, message: str) -> None:
     lines = [line for line in message.splitlines() if line.strip()]
     message = "\n".join(lines[:_MOST_LINES]) + (" …" if len(lines) > _MOST_LINES else "")
     shown = "".join(
         sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in message
     )
     print(f"regard {command}: {shown}", file=sys.stderr)
-    return code

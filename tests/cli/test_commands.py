@@ -1,5 +1,6 @@
 import io
 import json
+import signal
 import subprocess
 import sys
 import webbrowser
@@ -243,6 +244,24 @@ def test_who_has_read_enough_is_not_told_off():
     assert process.stderr.read() == b""
     assert process.wait(60) == 0
     process.stderr.close()
+
+
+@pytest.mark.parametrize("asked", [["completion", "bash"], ["list", "--family", "temporal"]])
+def test_an_interruption_after_the_answer_is_too_late(asked):
+    code = (
+        "import atexit, os, signal, sys; from regard.cli import main; "
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT); sys.exit(main())"
+    )
+    command = [sys.executable, "-c", code, *asked]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "KeyboardInterrupt" not in done.stderr
+    assert done.returncode == (0 if done.stdout else 1)
+
+
+def test_interruptions_stay_as_they_are_where_the_process_is_not_ours(regard):
+    before = signal.getsignal(signal.SIGINT)
+    assert regard("list")[0] == 0
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_plan_of_the_command_line_equals_one_of_the_library(stripes):
