@@ -95,7 +95,7 @@ def _package(name: str, extra: str, what_for: str) -> Finding:
         missing = error.name or name
         if missing == name and extra:
             return Finding(name, "absent", what_for, f"pip install 'regard[{extra}]'")
-        return Finding(name, "broken", str(error), f"pip install {_distribution(missing)}")
+        return Finding(name, "broken", str(error), f"pip install {distribution(missing)}")
     except Exception as error:
         first = next(iter(str(error).splitlines()), "")
         text = f"{type(error).__name__}: {first}"
@@ -109,11 +109,13 @@ def _remedy(name: str, message: str) -> str:
             "torch and torchvision do not match: pip install --upgrade torch torchvision together "
             "(a CPU-only torch needs a torchvision built for it)"
         )
-    return f"pip install --force-reinstall {_distribution(name)}"
+    return f"pip install --force-reinstall {distribution(name)}"
 
 
-def _distribution(name: str) -> str:
-    return _DISTRIBUTIONS.get(name, name)
+def distribution(module: str) -> str:
+    """What pip calls the package that a module is in."""
+    root = module.partition(".")[0]
+    return _DISTRIBUTIONS.get(root, root)
 
 
 def _python() -> Finding:

@@ -9,6 +9,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import redirect_stdout, suppress
 
+from ..doctor import distribution
 from ..errors import RegardError, cause
 from .parser import make_parser
 
@@ -42,8 +43,7 @@ def _outcome(options: Namespace) -> tuple[int, str]:
 
         with redirect_stdout(sys.stderr):  # what a user's network prints is no answer
             answer = COMMANDS[options.command](options)
-        print(answer.text)
-        sys.stdout.flush()
+        _print(answer.text)
         return answer.code, ""
     except RegardError as error:
         return 1, str(error)
@@ -51,15 +51,33 @@ def _outcome(options: Namespace) -> tuple[int, str]:
         return 130, str(interrupt) or "interrupted"
     except SystemExit as stop:
         return 1, f"code that it ran ended it by sys.exit({stop.code})"
-    except BrokenPipeError:
-        # Whoever read the output has enough; nothing more may be written at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read the output has enough
         return 0, ""
     except Exception as error:
         if os.environ.get("REGARD_TRACEBACK"):
             raise
-        where = "with REGARD_TRACEBACK=1 it shows where; please report it"
-        return 1, f"unexpected {cause(error)}\n{where}"
+        return 1, _unforeseen(error)
+
+
+def _unforeseen(error: Exception) -> str:
+    missing = getattr(error, "name", "") if isinstance(error, ModuleNotFoundError) else ""
+    if missing and not missing.startswith("regard."):
+        get = f"pip install {distribution(missing)}"
+        return f"{missing} is not installed: {get}; regard doctor lists all that is missing"
+    return f"unexpected {cause(error)}\nwith REGARD_TRACEBACK=1 it shows where; please report it"
+
+
+def _print(text: str) -> None:
+    try:
+        print(text)
+        sys.stdout.flush()
+    except OSError as error:
+        # Python would try once more at exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        what = f"standard output cannot be written: {error.strerror}"
+        raise RegardError(f"{what}; write it to another place") from error
 
 
 def _complain(command: str, message: str) -> None:

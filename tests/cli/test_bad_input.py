@@ -320,6 +320,42 @@ def test_a_folder_with_other_things_in_the_place_of_the_images(regard, quick, tm
     check(regard(*quick, "--out", tmp_path / "out"), str(images), "remove this one")
 
 
+def without(module, *arguments):
+    """The command where a package is not installed."""
+    code = f"import sys; sys.modules[{module!r}] = None; from regard.cli import main; "
+    command = [sys.executable, "-c", f"{code}sys.exit(main())", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "asked"),
+    [
+        ("torch", "torch", ["list"]),
+        ("PIL", "Pillow", ["compare", "nowhere"]),
+        ("shtab", "shtab", ["completion", "bash"]),
+    ],
+)
+def test_a_core_package_that_is_not_installed_is_named(module, package, asked):
+    said = f"{module} is not installed: pip install {package}; regard doctor"
+    check(without(module, *asked), said)
+
+
+def test_the_doctor_works_without_torch():
+    code, out, _ = without("torch", "doctor")
+    assert code == 1
+    assert "pip install torch" in out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_standard_output_is_told():
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "regard", "completion", "bash"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    said = "standard output cannot be written: No space left on device; write it to"
+    check((done.returncode, "", done.stderr), said)
+
+
 def is_there(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
