@@ -313,6 +313,15 @@ def test_damaged_costs_are_measured_again(regard, quick, tmp_path):
     assert regard(*quick, "--out", tmp_path / "out")[0] == 0
 
 
+def test_damaged_images_are_written_again(regard, quick, tmp_path):
+    assert regard(*quick, "--out", tmp_path / "out")[0] == 0
+    (images,) = (tmp_path / "out" / "data").iterdir()
+    os.truncate(images / "train_images.npy", 100)
+    shutil.rmtree(tmp_path / "out" / "trials")
+    code, _, err = regard(*quick, "--out", tmp_path / "out")
+    assert code == 0, err
+
+
 def test_a_folder_with_other_things_in_the_place_of_the_images(regard, quick, tmp_path):
     assert regard(*quick, "--out", tmp_path / "out")[0] == 0
     (images,) = (tmp_path / "out" / "data").iterdir()
