@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from .errors import RegardError
+from .errors import unwritable
 
 State = Literal["ok", "absent", "broken"]
 
@@ -78,7 +78,7 @@ class Diagnosis:
         try:
             Path(path).write_text(self.json() + "\n", encoding="utf-8")
         except OSError as error:
-            raise RegardError(f"{path} cannot be written: {error.strerror}") from None
+            raise unwritable(path, error) from None
 
 
 def examine() -> Diagnosis:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import RegardError
+from ..errors import RegardError, unwritable
 from .tree import shown
 
 FORMAT = "regard images 1"
@@ -44,7 +44,7 @@ def write_arrays(
         (temporary / HEADER).write_text(text, encoding="utf-8")
         _move(temporary, folder, header)
     except OSError as error:
-        raise RegardError(f"the folder {shown(folder)} cannot be written: {error}") from error
+        raise unwritable(f"the folder {shown(folder)}", error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

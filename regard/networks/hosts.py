@@ -49,8 +49,8 @@ def build_host(
         raise RegardError(f"network {name!r} cannot be widened to {width:g}; only 'small' can")
     if source in ("small", "factory") and pretrained:
         raise RegardError(
-            f"network {name!r} has no published weights; pretrained=True works with "
-            f"timm:NAME and torchvision:NAME"
+            f"network {name!r} has no published weights to start from (--pretrained, in Python "
+            f"pretrained=True); timm:NAME and torchvision:NAME have some"
         )
     if source == "small":
         return SmallResNet(classes, channels, width)

@@ -83,9 +83,20 @@ def test_a_write_that_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
         real(*args, **options)
 
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(RegardError, match=r"p cannot be written: .*No space left"):
+    with pytest.raises(
+        RegardError, match=r"p cannot be written: No space left on device; free some"
+    ):
         data().save(tmp_path / "p")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_disk_on_which_numpy_wrote_less_than_it_wanted_is_full(tmp_path, monkeypatch):
+    def less(*args, **options):
+        raise OSError("1472 requested and 488 written")
+
+    monkeypatch.setattr(np, "save", less)
+    with pytest.raises(RegardError, match=r"1472 requested and 488 written; free some space"):
+        data().save(tmp_path / "p")
 
 
 def test_the_first_of_two_writers_wins(tmp_path, monkeypatch):
