@@ -7,8 +7,9 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ State = Literal["ok", "absent", "broken"]
 _PACKAGES = {
     "torch": ("", ""),
     "numpy": ("", ""),
+    "numba": ("", ""),
     "safetensors": ("", ""),
     "rich": ("", ""),
     "PIL": ("", ""),
@@ -82,15 +84,15 @@ class Diagnosis:
 
 
 def examine() -> Diagnosis:
-    """Look at Python, the libraries, the devices and the disk."""
-    checks: list[Callable[[], Finding]] = [_python, _cores, _gpu, _disk]
+    """Look at Python, the libraries, the devices, the compiled kernels and the disk."""
+    checks: list[Callable[[], Finding]] = [_python, _cores, _gpu, _kernels, _disk]
     packages = [_package(name, *facts) for name, facts in _PACKAGES.items()]
     return Diagnosis((*packages, *(check() for check in checks)))
 
 
 def _package(name: str, extra: str, what_for: str) -> Finding:
     try:
-        version = getattr(import_module(name), "__version__", "")
+        version = getattr(import_module(name), "__version__", "") or _installed(name)
     except ModuleNotFoundError as error:
         missing = error.name or name
         if missing == name and extra:
@@ -101,6 +103,13 @@ def _package(name: str, extra: str, what_for: str) -> Finding:
         text = f"{type(error).__name__}: {first}"
         return Finding(name, "broken", text, _remedy(name, str(error)))
     return Finding(name, "ok", str(version))
+
+
+def _installed(name: str) -> str:
+    """The version that pip knows, for packages that do not tell theirs."""
+    with suppress(metadata.PackageNotFoundError):
+        return metadata.version(distribution(name))
+    return ""
 
 
 def _remedy(name: str, message: str) -> str:
@@ -138,6 +147,21 @@ def _gpu() -> Finding:
     if not there:
         return Finding("gpu", "absent", "PyTorch finds none; all work runs on the CPU")
     return Finding("gpu", "ok", ", ".join(names))
+
+
+def _kernels() -> Finding:
+    try:
+        from .ops.cpu.compiling import kept_in
+
+        folder = kept_in()
+    except Exception:
+        return Finding("kernels", "absent", "PyTorch, which they are for, is not working")
+    there = next((path for path in (folder, *folder.parents) if path.is_dir()), folder)
+    if not os.access(there, os.W_OK):
+        text = f"compiled anew by each process: {there} cannot be written"
+        remedy = "set NUMBA_CACHE_DIR to a folder that you may write into"
+        return Finding("kernels", "absent", text, remedy)
+    return Finding("kernels", "ok", f"for the CPU; compiled once, kept in {folder}")
 
 
 def _disk() -> Finding:
