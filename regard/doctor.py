@@ -7,18 +7,20 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from .errors import RegardError
+from .errors import unwritable
 
 State = Literal["ok", "absent", "broken"]
 
 _PACKAGES = {
     "torch": ("", ""),
     "numpy": ("", ""),
+    "numba": ("", ""),
     "safetensors": ("", ""),
     "rich": ("", ""),
     "PIL": ("", ""),
@@ -78,29 +80,36 @@ class Diagnosis:
         try:
             Path(path).write_text(self.json() + "\n", encoding="utf-8")
         except OSError as error:
-            raise RegardError(f"{path} cannot be written: {error.strerror}") from None
+            raise unwritable(path, error) from None
 
 
 def examine() -> Diagnosis:
-    """Look at Python, the libraries, the devices and the disk."""
-    checks: list[Callable[[], Finding]] = [_python, _cores, _gpu, _disk]
+    """Look at Python, the libraries, the devices, the compiled kernels and the disk."""
+    checks: list[Callable[[], Finding]] = [_python, _cores, _gpu, _kernels, _disk]
     packages = [_package(name, *facts) for name, facts in _PACKAGES.items()]
     return Diagnosis((*packages, *(check() for check in checks)))
 
 
 def _package(name: str, extra: str, what_for: str) -> Finding:
     try:
-        version = getattr(import_module(name), "__version__", "")
+        version = getattr(import_module(name), "__version__", "") or _installed(name)
     except ModuleNotFoundError as error:
         missing = error.name or name
         if missing == name and extra:
             return Finding(name, "absent", what_for, f"pip install 'regard[{extra}]'")
-        return Finding(name, "broken", str(error), f"pip install {_distribution(missing)}")
+        return Finding(name, "broken", str(error), f"pip install {distribution(missing)}")
     except Exception as error:
         first = next(iter(str(error).splitlines()), "")
         text = f"{type(error).__name__}: {first}"
         return Finding(name, "broken", text, _remedy(name, str(error)))
     return Finding(name, "ok", str(version))
+
+
+def _installed(name: str) -> str:
+    """The version that pip knows, for packages that do not tell theirs."""
+    with suppress(metadata.PackageNotFoundError):
+        return metadata.version(distribution(name))
+    return ""
 
 
 def _remedy(name: str, message: str) -> str:
@@ -109,11 +118,13 @@ def _remedy(name: str, message: str) -> str:
             "torch and torchvision do not match: pip install --upgrade torch torchvision together "
             "(a CPU-only torch needs a torchvision built for it)"
         )
-    return f"pip install --force-reinstall {_distribution(name)}"
+    return f"pip install --force-reinstall {distribution(name)}"
 
 
-def _distribution(name: str) -> str:
-    return _DISTRIBUTIONS.get(name, name)
+def distribution(module: str) -> str:
+    """What pip calls the package that a module is in."""
+    root = module.partition(".")[0]
+    return _DISTRIBUTIONS.get(root, root)
 
 
 def _python() -> Finding:
@@ -136,6 +147,21 @@ def _gpu() -> Finding:
     if not there:
         return Finding("gpu", "absent", "PyTorch finds none; all work runs on the CPU")
     return Finding("gpu", "ok", ", ".join(names))
+
+
+def _kernels() -> Finding:
+    try:
+        from .ops.cpu.compiling import kept_in
+
+        folder = kept_in()
+    except Exception:
+        return Finding("kernels", "absent", "PyTorch, which they are for, is not working")
+    there = next((path for path in (folder, *folder.parents) if path.is_dir()), folder)
+    if not os.access(there, os.W_OK):
+        text = f"compiled anew by each process: {there} cannot be written"
+        remedy = "set NUMBA_CACHE_DIR to a folder that you may write into"
+        return Finding("kernels", "absent", text, remedy)
+    return Finding("kernels", "ok", f"for the CPU; compiled once, kept in {folder}")
 
 
 def _disk() -> Finding:

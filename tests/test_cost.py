@@ -137,6 +137,14 @@ def test_recurrent_layers(cell, gates):
     assert count_macs(layers, torch.randn(3, 5, 6)) == 3 * 5 * 2 * (first + second)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_bilinear_layers_count_their_weight_for_every_row(bias):
+    rows = (2, 3)
+    found = count_macs(nn.Bilinear(4, 5, 7, bias=bias), pair((*rows, 4), (*rows, 5)))
+    assert found == 2 * 3 * 7 * 4 * 5
+    assert count_macs(nn.Bilinear(4, 5, 7), pair((4,), (5,))) == 7 * 4 * 5
+
+
 def test_products_with_one_vector():
     class Scores(nn.Module):
         def forward(self, matrix, vector):

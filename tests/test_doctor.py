@@ -2,6 +2,7 @@ import json
 import os
 import sys
 from collections import namedtuple
+from importlib.metadata import version
 from types import ModuleType
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from regard import doctor
 from regard.doctor import Diagnosis, Finding, examine
 from regard.errors import RegardError
+from regard.ops.cpu import compiling
 
 OK = Finding("torch", "ok", "2.15")
 ABSENT = Finding("timm", "absent", "networks", "pip install 'regard[vision]'")
@@ -48,6 +50,10 @@ def test_this_machine_is_examined():
     assert found["torch"].state == found["numpy"].state == "ok"
     assert found["python"].text.startswith(".".join(map(str, sys.version_info[:3])))
     assert {"cores", "gpu", "disk"} <= set(found)
+    assert found["numba"].state == "ok"
+    named = [found[name] for name in doctor._PACKAGES]
+    assert all(finding.text for finding in named)
+    assert found["rich"].text == version("rich")
 
 
 def package(name, extra=""):
@@ -102,6 +108,17 @@ def test_a_version_is_shown(monkeypatch):
     module.__version__ = "1.2"
     importing(monkeypatch, module)
     assert package("x") == Finding("x", "ok", "1.2")
+
+
+def test_where_the_compiled_kernels_are_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(compiling, "kept_in", lambda: tmp_path / "regard" / "kernels")
+    found = doctor._kernels()
+    assert (found.state, found.text.split()[-1]) == ("ok", str(tmp_path / "regard" / "kernels"))
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    found = doctor._kernels()
+    assert (found.state, f"{tmp_path} cannot be written" in found.text) == ("absent", True)
+    assert "NUMBA_CACHE_DIR" in found.remedy
 
 
 def test_a_broken_torch_does_not_break_the_doctor(monkeypatch):

@@ -112,7 +112,11 @@ def _compare(commands: Any) -> None:
     add("--rate", type=float, metavar="X", help="highest learning rate (default: 0.006)")
     add("--decay", type=float, metavar="X", help="weight decay (default: 0.05)")
     add("--size", type=_count, metavar="N", help="resize images to N by N pixels")
-    add("--validation", type=float, default=0.0, metavar="X", help="share of train held out")
+    add(
+        "--validation", type=float, default=0.0, metavar="X",
+        help="share of train held out for learning curves and for choices of yours, so that the "
+        "test images are used once, at the end (default: 0, curves on the test images)",
+    )  # fmt: skip
     add("--pretrained", action="store_true", help="start from published weights")
     add(
         "--delta", type=float, default=0.5, metavar="X",

@@ -3,7 +3,7 @@
 PyTorch's counter is used and mended where it is blind. Counted 0 without the mending below: fused
 attention on the CPU before torch 2.15, ``nn.TransformerEncoderLayer`` and
 ``nn.MultiheadAttention`` on their fast path (eval and no_grad), ``nn.LSTM`` on the CPU, every
-``nn.RNNBase`` on cuDNN, and products with one vector.
+``nn.RNNBase`` on cuDNN, ``nn.Bilinear``, and products with one vector.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ def count_macs(model: nn.Module, example: Any) -> int:
     """Multiply-accumulates (MACs; a FLOP count is twice that) of one forward of the example.
 
     Counted: convolutions (groups divide, dilation does not change it), matrix and vector products,
-    the two products of attention, recurrent layers. Attention counts every pair of a query and a
-    key, masked or causal or not; with grouped keys and values, by the heads of the queries. Not
-    counted: biases, normalisation, activations, softmax, pooling, sampling, look-ups, Fourier
-    transforms, and custom operators without a formula in ``torch.utils.flop_counter``.
+    bilinear layers (out × in1 × in2 a row), the two products of attention, recurrent layers.
+    Attention counts every pair of a query and a key, masked or causal or not; with grouped keys and
+    values, by the heads of the queries. Not counted: biases, normalisation, activations, softmax,
+    pooling, sampling, look-ups, Fourier transforms, and custom operators without a formula in
+    ``torch.utils.flop_counter``.
 
     Args:
         model: run once in eval mode, and left as found.
@@ -73,6 +74,7 @@ def _missing_formulas() -> dict[Any, Callable[..., int]]:
         "mv": _vector,
         "addmv": _added_vector,
         "dot": _dot,
+        "_trilinear": _bilinear,
     }
     mapping: dict[Any, Callable[..., int]] = {}
     for name, formula in ours.items():
@@ -107,3 +109,8 @@ def _added_vector(start: Shape, matrix: Shape, vector: Shape, **_: Any) -> int:
 
 def _dot(left: Shape, right: Shape, **_: Any) -> int:
     return 2 * prod(left)
+
+
+def _bilinear(first: Shape, weight: Shape, second: Shape, *_: Any, **__: Any) -> int:
+    """``[n, i]``, ``[o, i, j]``, ``[n, j]`` → 2·n·o·i·j, as ``nn.Bilinear`` calls it."""
+    return 2 * first[0] * prod(weight)

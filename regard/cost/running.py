@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import RegardError
+from ..errors import RegardError, cause
 
 
 class Call(NamedTuple):
@@ -74,7 +74,7 @@ def forward(model: nn.Module, call: Call) -> Any:
             hint = f"\nBatchNorm needs more than the {call.batch} sample here: batch=2 would work"
         raise RegardError(
             f"{type(model).__name__} cannot be run on the example in {mode} mode: "
-            f"{type(error).__name__}: {error}{hint}"
+            f"{cause(error)}{hint}"
         ) from error
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import RegardError
+from ..errors import RegardError, cause
 from .running import Call, forward, tensors
 
 _WARM_UP = 3
@@ -94,8 +94,7 @@ def _gradients(model: nn.Module, results: list[Tensor], wanted: list[Tensor]) ->
         torch.autograd.grad(results, wanted, ones, allow_unused=True)
     except Exception as error:
         raise RegardError(
-            f"the backward of {type(model).__name__} fails on the example: "
-            f"{type(error).__name__}: {error}"
+            f"the backward of {type(model).__name__} fails on the example: {cause(error)}"
         ) from error
 
 

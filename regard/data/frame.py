@@ -77,7 +77,8 @@ def require_memory(count: int, frame: Frame) -> None:
     if there is not None and needed > there:
         raise RegardError(
             f"{count:,} images of {frame.width}×{frame.height} pixels take {needed / 1e9:,.0f} GB, "
-            f"this machine has {there / 1e9:,.0f} GB; give a smaller size=, such as 224"
+            f"this machine has {there / 1e9:,.0f} GB; choose a smaller size, such as 224 "
+            "(--size 224, in Python size=224)"
         )
 
 

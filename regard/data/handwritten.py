@@ -24,6 +24,7 @@ SEED = 2015
 SPLIT, TRAIN, TEST = range(3)  # independent streams of the seed
 TEST_SHARE = 0.2766  # 497 of the 1,797 digits
 CLASSES = tuple("0123456789")
+LEAST_CANVAS = 16  # pixels
 
 Labels = npt.NDArray[np.int64]
 
@@ -105,7 +106,8 @@ def read_digits() -> tuple[npt.NDArray[np.uint8], Labels]:
 
 
 def _require_counts(train: int, test: int, canvas: int) -> None:
-    for name, value, least in (("train", train, 1), ("test", test, 1), ("canvas", canvas, 16)):
+    least_of = {"train": (train, 1), "test": (test, 1), "canvas": (canvas, LEAST_CANVAS)}
+    for name, (value, least) in least_of.items():
         if value < least:
             raise RegardError(f"digits: {name} is {value}; expected {least} or more")
 

@@ -136,7 +136,7 @@ class Images:
     def save(self, folder: str | Path) -> Path:
         """Write arrays (``.npy``) and one JSON file to a new folder, whole or not at all.
 
-        Saving the same images there again does nothing.
+        Saving the same images there again does nothing but mend arrays that were cut short.
 
         Raises:
             RegardError: the folder holds something else, or cannot be written.
@@ -168,9 +168,8 @@ class Images:
             RegardError: the folder is missing, damaged, or another program's.
         """
         folder = Path(folder)
-        header = read_header(folder)
         try:
-            images = _build(folder, header)
+            images = _build(folder, read_header(folder))
             if check and images.fingerprint != _fingerprint(images.splits(), images.classes):
                 raise RegardError("the arrays do not match the fingerprint")
         except (RegardError, KeyError, TypeError) as error:

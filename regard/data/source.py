@@ -11,7 +11,7 @@ from ..errors import RegardError, nearest
 from .findings import OnBad
 from .folder import read_folder
 from .frame import resize, resized
-from .handwritten import digit_sources, digits
+from .handwritten import LEAST_CANVAS, digit_sources, digits
 from .idx_folder import find_idx, read_idx_folder
 from .images import Images, Split
 from .splits import Parts, complete
@@ -76,6 +76,10 @@ def _require_options(size: int | None, seed: int, validation: float, on_bad: str
 
 
 def _load_digits(size: int | None, seed: int, validation: float) -> Images:
+    if size is not None and size < LEAST_CANVAS:
+        raise RegardError(
+            f"size is {size}; the embedded digits need {LEAST_CANVAS} pixels or more, 32 is usual"
+        )
     made = digits() if size is None else digits(canvas=size)
     parts = Parts(made.train, made.test, None, made.classes, made.notes)
     groups, _ = digit_sources(len(made.train), len(made.test))
@@ -84,7 +88,8 @@ def _load_digits(size: int | None, seed: int, validation: float) -> Images:
 
 def _read(folder: Path, size: int | None, on_bad: OnBad) -> Parts:
     if not os.path.exists(folder):
-        near = nearest(str(folder), ["digits"])
+        plain = "; the embedded images are asked for by digits alone, without a path"
+        near = plain if folder.name == "digits" else nearest(str(folder), ["digits"])
         raise RegardError(f"no folder {shown(folder)}{near}\n{FORMS}")
     if not os.path.isdir(folder):
         raise RegardError(f"{shown(folder)} is a file\n{FORMS}")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import RegardError
+from ..errors import RegardError, unwritable
 from .tree import shown
 
 FORMAT = "regard images 1"
@@ -26,7 +26,8 @@ def write_arrays(
     """Write ``header`` and ``arrays`` to a new folder.
 
     All is written beside the target and renamed at the end, so that a reader, or a process that is
-    killed, never leaves half a folder. A target that already holds the same fingerprint is kept.
+    killed, never leaves half a folder. A target that already holds the same fingerprint is kept;
+    of its arrays those are written again that are missing or cut short.
 
     Raises:
         RegardError: the target holds something else, or cannot be written.
@@ -35,18 +36,41 @@ def write_arrays(
     try:
         if folder.is_dir() and any(folder.iterdir()):
             _require_same(folder, header)
+            _mend(temporary, folder, arrays)
             return
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
-        for name, array in arrays.items():
-            np.save(temporary / f"{name}.npy", array, allow_pickle=False)
+        _write(temporary, arrays)
         text = json.dumps({"format": FORMAT, **header}, indent=1)
         (temporary / HEADER).write_text(text, encoding="utf-8")
         _move(temporary, folder, header)
     except OSError as error:
-        raise RegardError(f"the folder {shown(folder)} cannot be written: {error}") from error
+        raise unwritable(f"the folder {shown(folder)}", error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write(temporary: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    temporary.mkdir()
+    for name, array in arrays.items():
+        np.save(temporary / f"{name}.npy", array, allow_pickle=False)
+
+
+def _mend(temporary: Path, folder: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write again what is not as long as it was; other processes keep what they have mapped."""
+    damaged = {name: array for name, array in arrays.items() if not _is_whole(folder, name, array)}
+    if damaged:
+        _write(temporary, damaged)
+    for name in damaged:
+        os.replace(temporary / f"{name}.npy", folder / f"{name}.npy")
+
+
+def _is_whole(folder: Path, name: str, array: npt.NDArray[Any]) -> bool:
+    """Whether the header and the size of the file are those of the array; reads no pixel."""
+    try:
+        there = read_array(folder, name)
+    except RegardError:
+        return False
+    return there.shape == array.shape and there.dtype == array.dtype
 
 
 def _move(temporary: Path, folder: Path, header: Mapping[str, Any]) -> None:
@@ -79,9 +103,9 @@ def read_header(folder: Path) -> dict[str, Any]:
     try:
         header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise not_prepared(folder, f"{HEADER}: {error}") from error
+        raise RegardError(f"{HEADER}: {error}") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise not_prepared(folder, f"{HEADER} does not say format {FORMAT!r}")
+        raise RegardError(f"{HEADER} does not say format {FORMAT!r}")
     return header
 
 
@@ -97,9 +121,9 @@ def read_array(folder: Path, name: str) -> npt.NDArray[Any]:
     try:
         array = np.load(path, mmap_mode="c", allow_pickle=False)
     except Exception as error:  # a damaged header raises whatever Python's tokenizer raises
-        raise not_prepared(folder, f"{path.name}: {error}") from error
+        raise RegardError(f"{path.name}: {error}") from error
     if not isinstance(array, np.ndarray):
-        raise not_prepared(folder, f"{path.name} is no array")
+        raise RegardError(f"{path.name} is no array")
     return array
 
 

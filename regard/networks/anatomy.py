@@ -36,7 +36,7 @@ def default_sites(name_or_model: str | nn.Module) -> list[str]:
         Dotted names of modules, in the network's order.
 
     Raises:
-        RegardError: where there is neither, asking for ``--at``.
+        RegardError: where there is neither, asking for a site pattern.
     """
     model = _built(name_or_model)
     residual = _residual_blocks(model)
@@ -67,7 +67,7 @@ def last_stage(model: nn.Module) -> str:
     :class:`SmallResNet`, ``layer4`` of ResNets), else the last of the repeated blocks.
 
     Raises:
-        RegardError: where there is neither, asking for ``--at``.
+        RegardError: where there is neither, asking for a site pattern.
     """
     for prefix, parent in model.named_modules():
         stages = [
@@ -160,6 +160,7 @@ def _parent(name: str) -> str:
 
 def _not_found(model: nn.Module, what: str) -> RegardError:
     return RegardError(
-        f"no usual place for a mechanism in {type(model).__name__}: {what} found; "
-        f"say where with --at, as in --at 'features.*'"
+        f"no usual place for a mechanism in {type(model).__name__}: {what} found;\n"
+        f"say where behind an @, as in --with 'none,se@features.*'; "
+        f"in Python mechanisms='none,se@features.*', or plug(…, at='features.*')"
     )

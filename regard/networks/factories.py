@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from ..errors import RegardError, nearest
+from ..errors import RegardError, cause, nearest
 
 KEYWORDS: Mapping[str, tuple[str, ...]] = {
     "classes": ("num_classes", "classes"),
@@ -40,10 +40,10 @@ def call_factory(name: str, *, classes: int, channels: int, size: int) -> nn.Mod
         taken = taken_keywords(factory)
         try:
             model = factory(**{keyword: given[fact] for keyword, fact in taken.items()})
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise RegardError(
                 f"network {name!r}: the factory failed with {', '.join(taken) or 'no arguments'}: "
-                f"{type(error).__name__}: {error}"
+                f"{cause(error)}"
             ) from error
     if not isinstance(model, nn.Module):
         raise RegardError(
@@ -136,10 +136,8 @@ def _is_factory(module: ModuleType, name: str, value: object) -> bool:
 def _module(name: str, place: str) -> ModuleType:
     try:
         return _file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
-    except Exception as error:
-        raise RegardError(
-            f"network {name!r}: cannot import {place}: {type(error).__name__}: {error}"
-        ) from error
+    except (Exception, SystemExit) as error:
+        raise RegardError(f"network {name!r}: cannot import {place}: {cause(error)}") from error
 
 
 def _file(path: Path) -> ModuleType:

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..cost.running import tensors
-from ..errors import RegardError, nearest
+from ..errors import RegardError, cause, nearest
 from ..surgery.observation import run
 from .factories import call_factory, source_of, takes_channels
 from .small import SmallResNet
@@ -49,8 +49,8 @@ def build_host(
         raise RegardError(f"network {name!r} cannot be widened to {width:g}; only 'small' can")
     if source in ("small", "factory") and pretrained:
         raise RegardError(
-            f"network {name!r} has no published weights; pretrained=True works with "
-            f"timm:NAME and torchvision:NAME"
+            f"network {name!r} has no published weights to start from (--pretrained, in Python "
+            f"pretrained=True); timm:NAME and torchvision:NAME have some"
         )
     if source == "small":
         return SmallResNet(classes, channels, width)
@@ -196,7 +196,7 @@ def renew_head(model: nn.Module, classes: int) -> nn.Module:
 def _failed(name: str, error: Exception, classes: int, channels: int, size: int) -> RegardError:
     return RegardError(
         f"network {name!r} cannot be built with {classes} classes, {channels} channels and "
-        f"size {size}: {type(error).__name__}: {error}"
+        f"size {size}: {cause(error)}"
     )
 
 
@@ -220,5 +220,5 @@ def _package(name: str) -> ModuleType:
         return importlib.import_module(name)
     except Exception as error:  # a torchvision of another torch fails with a RuntimeError
         raise RegardError(
-            f"networks of {name} need it installed: {error}; pip install 'regard[vision]'"
+            f"networks of {name} need it installed: {cause(error)}; pip install 'regard[vision]'"
         ) from error

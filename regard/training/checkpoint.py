@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import secrets
@@ -17,17 +16,10 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from ..errors import RegardError
+from ..errors import unwritable as unwritable  # noqa: PLC0414 - comparison takes it from here
 
 NAME = "checkpoint.safetensors"
 Epochs = list[dict[str, float]]
-
-_REMEDY = {
-    errno.ENOSPC: "; free some space and run the same command again",
-    errno.EDQUOT: "; free some space and run the same command again",
-    errno.EACCES: "; choose a folder that you may write into",
-    errno.EPERM: "; choose a folder that you may write into",
-    errno.EROFS: "; choose a folder that you may write into",
-}
 
 
 def keep(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, epochs: Epochs) -> None:
@@ -90,12 +82,6 @@ def write_whole(path: Path, data: bytes) -> None:
             raise
     except OSError as error:
         raise unwritable(path, error) from None
-
-
-def unwritable(path: Path, error: OSError) -> RegardError:
-    """The error for a file or folder that the system does not let us write, with a remedy."""
-    what = error.strerror or str(error)
-    return RegardError(f"{path} cannot be written: {what}{_REMEDY.get(error.errno or 0, '')}")
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:

@@ -25,6 +25,17 @@ def build(num_classes, in_channels):
                          nn.Flatten(), nn.Linear(4, {outputs}))
 """
 
+SHOUTING = """
+from torch import nn
+
+class Net(nn.Sequential):
+    def forward(self, x):
+        raise RuntimeError("boom" + 9 * "\\nmore")
+
+def build():
+    return Net(nn.Conv2d(3, 5, 1))
+"""
+
 
 def check(answer, *said, code=1):
     """One to three lines that say all this, and nothing on standard output."""
@@ -90,6 +101,20 @@ def test_an_option_that_cannot_be_is_named(regard, quick, tmp_path, change, said
 )
 def test_other_commands_too(regard, arguments, said):
     check(regard(*arguments), *said)
+
+
+def test_the_remedy_for_a_network_without_a_usual_place_works(regard, tmp_path):
+    text = TOO_FEW.format(outputs="num_classes").replace("nn.Sequential", "Net")
+    net = "class Net(nn.Module):\n    def __init__(self, *features):\n        super().__init__()\n"
+    net += "        self.features = nn.Sequential(*features[:2])\n"
+    net += "        self.rest = nn.Sequential(*features[2:])\n\n"
+    net += "    def forward(self, x):\n        return self.rest(self.features(x))\n"
+    (tmp_path / "net.py").write_text(text + net)
+    answer = regard("measure", f"{tmp_path / 'net.py'}:build", "--with", "se")
+    check(answer, "no usual place", "--with 'none,se@features.*'")
+    asked = re.search(r"--with '(.*?)'", answer[2])[1]
+    code, _, err = regard("measure", f"{tmp_path / 'net.py'}:build", "--with", asked)
+    assert code == 0, err
 
 
 def test_a_data_folder_that_is_not_there(regard, tmp_path):
@@ -189,7 +214,9 @@ def test_damaged_idx_files_are_named(regard, stripes, tmp_path, change):
         ("def other(): pass", ["no function 'build'", "other"]),
         ("def build(:", ["SyntaxError"]),
         ("import nowhere", ["No module named 'nowhere'"]),
-        ("raise SystemExit(3)", ["ended it by sys.exit(3)"]),
+        ("raise SystemExit(3)", ["cannot import", "net.py", "the code called sys.exit(3)"]),
+        ("import sys\ndef build(): sys.exit(3)", ["net.py:build", "the code called sys.exit(3)"]),
+        ("def build(): raise OSError('boom\\nmore\\n\\nand\\nlines')", ["OSError: boom more and"]),
     ],
 )
 def test_a_network_that_does_not_work_is_named(regard, quick, tmp_path, body, said):
@@ -197,6 +224,21 @@ def test_a_network_that_does_not_work_is_named(regard, quick, tmp_path, body, sa
     host = f"{tmp_path / 'net.py'}:build"
     answer = regard(*quick, "--on", host, "--with", "se@0", "--out", tmp_path / "out")
     check(answer, *said)
+
+
+@pytest.mark.parametrize("command", ["sites", "measure"])
+def test_a_network_that_cannot_be_run_at_all_is_told(regard, tmp_path, command):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\ndef build():\n return nn.Sequential(nn.Linear(7, 2))"
+    )
+    answer = regard(command, f"{tmp_path / 'net.py'}:build")
+    check(answer, "Sequential cannot be run on the example", "cannot be multiplied")
+
+
+@pytest.mark.parametrize("command", ["sites", "measure"])
+def test_a_long_message_of_a_network_is_cut_to_three_lines(regard, tmp_path, command):
+    (tmp_path / "net.py").write_text(SHOUTING)
+    check(regard(command, f"{tmp_path / 'net.py'}:build"), "RuntimeError: boom", "more")
 
 
 def test_a_network_that_fails_while_it_trains_names_arm_and_seed(regard, quick, tmp_path):
@@ -271,11 +313,56 @@ def test_damaged_costs_are_measured_again(regard, quick, tmp_path):
     assert regard(*quick, "--out", tmp_path / "out")[0] == 0
 
 
+def test_damaged_images_are_written_again(regard, quick, tmp_path):
+    assert regard(*quick, "--out", tmp_path / "out")[0] == 0
+    (images,) = (tmp_path / "out" / "data").iterdir()
+    os.truncate(images / "train_images.npy", 100)
+    shutil.rmtree(tmp_path / "out" / "trials")
+    code, _, err = regard(*quick, "--out", tmp_path / "out")
+    assert code == 0, err
+
+
 def test_a_folder_with_other_things_in_the_place_of_the_images(regard, quick, tmp_path):
     assert regard(*quick, "--out", tmp_path / "out")[0] == 0
     (images,) = (tmp_path / "out" / "data").iterdir()
     (images / "images.json").write_text("{}")
     check(regard(*quick, "--out", tmp_path / "out"), str(images), "remove this one")
+
+
+def without(module, *arguments):
+    """The command where a package is not installed."""
+    code = f"import sys; sys.modules[{module!r}] = None; from regard.cli import main; "
+    command = [sys.executable, "-c", f"{code}sys.exit(main())", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "asked"),
+    [
+        ("torch", "torch", ["list"]),
+        ("PIL", "Pillow", ["compare", "nowhere"]),
+        ("shtab", "shtab", ["completion", "bash"]),
+    ],
+)
+def test_a_core_package_that_is_not_installed_is_named(module, package, asked):
+    said = f"{module} is not installed: pip install {package}; regard doctor"
+    check(without(module, *asked), said)
+
+
+def test_the_doctor_works_without_torch():
+    code, out, _ = without("torch", "doctor")
+    assert code == 1
+    assert "pip install torch" in out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_standard_output_is_told():
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "regard", "completion", "bash"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    said = "standard output cannot be written: No space left on device; write it to"
+    check((done.returncode, "", done.stderr), said)
 
 
 def is_there(pid):

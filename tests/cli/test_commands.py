@@ -1,5 +1,6 @@
 import io
 import json
+import signal
 import subprocess
 import sys
 import webbrowser
@@ -30,6 +31,22 @@ def build(num_classes, in_channels):
     print("more of it")
     return nn.Sequential(nn.Conv2d(in_channels, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1),
                          nn.Flatten(), nn.Linear(4, num_classes))
+"""
+
+SEGMENTING = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 5, 1)
+
+    def forward(self, x):
+        x = self.convolution(x)
+        return {output}
+
+def build():
+    return Net()
 """
 
 
@@ -95,6 +112,18 @@ def test_measure_tells_what_a_mechanism_costs(regard):
     code, out, _ = regard("measure", "small", "--size", "16")
     assert code == 0
     assert "parameters" in out
+
+
+@pytest.mark.parametrize("output", ["x", "{'out': x, 'sizes': [1]}"])
+def test_networks_that_are_no_classifiers_have_sites_and_costs(regard, tmp_path, output):
+    (tmp_path / "hosts.py").write_text(SEGMENTING.format(output=output))
+    host = f"{tmp_path / 'hosts.py'}:build"
+    code, out, err = regard("sites", host)
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == ["site", "convolution"]
+    code, out, err = regard("measure", host, "--size", "8", "--with", "se@convolution", "--json")
+    assert (code, err) == (0, "")
+    assert loads(out)["parameters"] > 5 * 3 + 5
 
 
 def test_check_judges_a_mechanism(regard):
@@ -185,7 +214,7 @@ def test_what_nobody_foresaw_is_no_traceback(regard, monkeypatch):
     code, out, err = regard("list")
     assert (code, out) == (1, "")
     assert err.splitlines() == [
-        "regard list: unexpected ZeroDivisionError: of nothing",
+        "regard list: unexpected ZeroDivisionError: of nothing at all \\x1b[2J",
         "with REGARD_TRACEBACK=1 it shows where; please report it",
     ]
     monkeypatch.setenv("REGARD_TRACEBACK", "1")
@@ -215,6 +244,24 @@ def test_who_has_read_enough_is_not_told_off():
     assert process.stderr.read() == b""
     assert process.wait(60) == 0
     process.stderr.close()
+
+
+@pytest.mark.parametrize("asked", [["completion", "bash"], ["list", "--family", "temporal"]])
+def test_an_interruption_after_the_answer_is_too_late(asked):
+    code = (
+        "import atexit, os, signal, sys; from regard.cli import main; "
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT); sys.exit(main())"
+    )
+    command = [sys.executable, "-c", code, *asked]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "KeyboardInterrupt" not in done.stderr
+    assert done.returncode == (0 if done.stdout else 1)
+
+
+def test_interruptions_stay_as_they_are_where_the_process_is_not_ours(regard):
+    before = signal.getsignal(signal.SIGINT)
+    assert regard("list")[0] == 0
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_plan_of_the_command_line_equals_one_of_the_library(stripes):

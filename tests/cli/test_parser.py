@@ -51,6 +51,14 @@ def test_every_command_has_help(command, capsys):
     assert f"\n    {command}" in capsys.readouterr().out
 
 
+def test_help_says_what_validation_is_for(capsys):
+    with pytest.raises(SystemExit):
+        parse("compare", "--help")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "held out for learning curves and for choices" in said
+    assert "the test images are used once, at the end" in said
+
+
 def test_commands_and_parser_agree():
     assert list(make_parser().known) == list(COMMANDS)
 

@@ -63,7 +63,9 @@ def test_more_than_the_machine_holds_is_refused(monkeypatch):
     frame = Frame(3, 4000, 3000)
     monkeypatch.setattr("regard.data.frame._memory", lambda: 36_000_000 * 10)
     require_memory(10, frame)
-    with pytest.raises(RegardError, match=r"11 images of 4000×3000 .* give a smaller size="):
+    with pytest.raises(
+        RegardError, match=r"11 images of 4000×3000 .*smaller .*\(--size 224, in Python size=224"
+    ):
         require_memory(11, frame)
     monkeypatch.setattr("regard.data.frame._memory", lambda: None)
     require_memory(11, frame)

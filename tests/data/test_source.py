@@ -30,6 +30,20 @@ def test_a_word_near_digits_is_told():
     assert len(str(caught.value).splitlines()) <= 3
 
 
+@pytest.mark.parametrize("path", ["./digits", "/nowhere/digits"])
+def test_a_path_that_ends_in_digits_is_told_the_plain_word(path, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    message = f"asked for by digits alone, without a path{FORMS}"
+    with pytest.raises(RegardError, match=message) as caught:
+        load_images(path)
+    assert "nearest" not in str(caught.value)
+
+
+def test_digits_too_small_to_read_are_refused_in_the_words_of_the_question():
+    with pytest.raises(RegardError, match=r"^size is 15; the embedded digits need 16 pixels"):
+        load_images("digits", size=15)
+
+
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(RegardError, match=f"nowhere{FORMS}"):
         load_images(tmp_path / "nowhere")

@@ -83,9 +83,20 @@ def test_a_write_that_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
         real(*args, **options)
 
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(RegardError, match=r"p cannot be written: .*No space left"):
+    with pytest.raises(
+        RegardError, match=r"p cannot be written: No space left on device; free some"
+    ):
         data().save(tmp_path / "p")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_disk_on_which_numpy_wrote_less_than_it_wanted_is_full(tmp_path, monkeypatch):
+    def less(*args, **options):
+        raise OSError("1472 requested and 488 written")
+
+    monkeypatch.setattr(np, "save", less)
+    with pytest.raises(RegardError, match=r"1472 requested and 488 written; free some space"):
+        data().save(tmp_path / "p")
 
 
 def test_the_first_of_two_writers_wins(tmp_path, monkeypatch):
@@ -153,8 +164,29 @@ def drop(folder, key):
 )
 def test_a_damaged_folder_is_named_with_what_is_wrong(prepared, damage, told):
     damage(prepared)
-    with pytest.raises(RegardError, match=f"(?s)prepared does not hold prepared images.*{told}"):
+    with pytest.raises(RegardError, match=f"prepared does not hold prepared images.*{told}") as it:
         Images.load(prepared)
+    assert str(it.value).count("prepared images") == 1
+    assert str(it.value).count("remove it") == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: os.truncate(path, 100),
+        lambda path: os.truncate(path, path.stat().st_size - 1),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.unlink(),
+        lambda path: np.save(path, np.zeros(3, np.uint8)),
+    ],
+)
+def test_saving_again_mends_an_array_that_was_cut(prepared, damage):
+    damage(prepared / "train_images.npy")
+    others = {p: p.stat().st_mtime_ns for p in prepared.iterdir() if p.stem != "train_images"}
+    data().save(prepared)
+    assert Images.load(prepared).fingerprint == data().fingerprint
+    assert {path: path.stat().st_mtime_ns for path in others} == others
+    assert os.listdir(prepared.parent) == ["prepared"]
 
 
 def test_an_archive_in_place_of_an_array_is_refused(prepared):

@@ -36,6 +36,12 @@ def greedy(classes, depth, **rest):
 def broken(classes):
     raise OSError("no such weights")
 
+def shouting(classes):
+    raise RuntimeError("boom" + 99 * "\\nmore")
+
+def leaving():
+    raise SystemExit(3)
+
 def wrong():
     return 3
 
@@ -115,6 +121,8 @@ def test_factory_without_channels_takes_three(file):
         ("number", r"no function 'number'"),
         ("greedy", r"wants depth, which cannot be given; .*num_classes"),
         ("broken", r"failed with classes: OSError: no such weights"),
+        ("shouting", r"failed with classes: RuntimeError: boom more(?! …)[^\n]* …$"),
+        ("leaving", r"my_nets.py:leaving': the factory failed .*: the code called sys.exit\(3\)"),
         ("wrong", r"returned int; it must return a torch.nn.Module"),
     ],
 )

@@ -90,7 +90,11 @@ def test_unknown_names(name, message):
     ("name", "options", "message"),
     [
         ("timm:resnet18", {"width": 2.0}, "only 'small' can"),
-        ("small", {"pretrained": True}, "no published weights"),
+        (
+            "small",
+            {"pretrained": True},
+            "no published weights .*--pretrained, in Python pretrained=True",
+        ),
         ("my.module:net", {"pretrained": True}, "no published weights"),
         ("torchvision:resnet18", {"channels": 1}, "3 channels, not 1"),
         (
