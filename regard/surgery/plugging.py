@@ -65,7 +65,8 @@ def plug(
             ``pad`` True means padding, in any other a real token; ``"~name"`` turns that round.
             With activation checkpointing the mask of the host's last call is the one seen in
             backward: run backward before the next forward.
-        start: ``identity`` leaves the model's output as it is; ``paper`` initialises as published.
+        start: ``identity`` leaves the model's output as it is, and a mechanism that cannot do that
+            is refused; ``paper`` initialises as published.
         options: of the mechanism, as in :func:`regard.get`.
 
     Returns:
@@ -149,6 +150,11 @@ def fitted_options(known: Card, site: Site, start: str, options: dict[str, Any])
     if known.takes not in ("map", "tokens") or "plug" in known.waives:
         why = known.waives.get("plug", f"it takes {known.takes}, and a site gives one map")
         raise RegardError(f"{known.name} cannot be plugged: {why}")
+    if known.start == "none" and start != "paper":
+        raise RegardError(
+            f"{known.name} cannot start as the identity, so plugging it changes the model's "
+            f"output: say start='paper' to accept that, or plug 'self' or 'multihead', which can"
+        )
     dims = space_dims(site.layout)
     if known.takes == "map" and dims not in known.dims:
         raise RegardError(

@@ -67,6 +67,22 @@ def test_the_published_start_changes_it_and_says_so(net):
     assert handle.drift > 1e-3
 
 
+CORES = [name for name in regard.names(takes="tokens") if regard.card(name).start == "none"]
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_what_cannot_start_as_the_identity_wants_the_published_start(net, core, traces):
+    before = traces(net)
+    with pytest.raises(RegardError, match=f"^{core} cannot start as the identity.*start='paper'"):
+        regard.plug(net, core, "layer2.bn2", example=X)
+    assert traces(net) == before
+    assert regard.plug(net, core, "layer2.bn2", example=X, start="paper").drift > 1e-3
+
+
+def test_the_five_scores_are_what_cannot_start_as_the_identity():
+    assert CORES == ["additive", "bilinear", "cosine", "dot", "scaled_dot"]
+
+
 def test_without_an_example_the_drift_is_unknown(net):
     handle = regard.plug(net, "se", "layer*.bn2")
     assert handle.drift is None

@@ -186,13 +186,13 @@ def test_no_code_is_run_because_a_file_says_so(host, tmp_path, disturbed):
     own = tmp_path / "mine.py"
     own.write_text(OWN)
     fresh = copy.deepcopy(host)
-    disturbed(regard.plug(host, f"{own}:mine", "bn"))
+    disturbed(regard.plug(host, f"{own}:mine", "bn", start="paper"))
     regard.save(host, tmp_path / "addon")
     own.write_text("raise SystemExit('run')")
     with pytest.raises(RegardError, match="never built from a file; plug the model first"):
         regard.load(fresh, tmp_path / "addon")
     own.write_text(OWN)
-    regard.plug(fresh, f"{own}:mine", "bn")
+    regard.plug(fresh, f"{own}:mine", "bn", start="paper")
     regard.load(fresh, tmp_path / "addon")
     assert torch.equal(fresh(X), host(X))
 
