@@ -113,7 +113,7 @@ def make_attachment(
     if isinstance(mechanism, str):
         known = card(mechanism)
         fitted = fitted_options(known, site, start, options)
-        module = get(mechanism, site.channels, **fitted, device=site.device, dtype=site.dtype)
+        module = _from_card(mechanism, known, site, fitted)
         form = "tokens" if known.takes == "tokens" else "map"
         name = mechanism if ":" in mechanism or mechanism.endswith(".py") else known.name
         record: dict[str, Any] = {"mechanism": name, "options": fitted, "channels": site.channels}
@@ -128,6 +128,14 @@ def make_attachment(
         )
     record |= {"site": site.name, "mask": None if mask is None else mask.argument}
     return Attachment(module, site.layout, form, record, mask)
+
+
+def _from_card(name: str, known: Card, site: Site, options: dict[str, Any]) -> nn.Module:
+    """Built where the site is; a class of the caller's own need not take device and dtype."""
+    home = {"device": site.device, "dtype": site.dtype}
+    taken = {option: value for option, value in home.items() if option in options_of(known)}
+    module = get(name, site.channels, **options, **taken)
+    return module if taken == home else module.to(site.device, site.dtype)
 
 
 def _from_factory(factory: Factory, site: Site) -> nn.Module:

@@ -165,6 +165,44 @@ def test_mechanisms_have_the_dtype_of_their_site(net, dtype):
     assert {p.dtype for p in factory.parameters()} == {dtype}
 
 
+OWN = """
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+import regard
+
+
+class Mine(nn.Module):
+    def __init__(self, channels{options}):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels, 1, 1{passed}))
+
+    def forward(self, x):
+        return x * 2 * torch.sigmoid(self.weight * x.mean((2, 3), keepdim=True))
+
+
+CARD = replace(regard.card("se"), name="mine", module=Mine, aliases=())
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "passed"),
+    [("", ""), (", device=None", ", device=device"), (", dtype=None", ", dtype=dtype")],
+)
+@pytest.mark.parametrize("home", [torch.float64, "meta"])
+def test_a_mechanism_of_ones_own_need_not_take_device_dtype_or_start(
+    net, tmp_path, options, passed, home
+):
+    path = tmp_path / "mine.py"
+    path.write_text(OWN.format(options=options, passed=passed), encoding="utf-8")
+    net, x = net.to(home), X.to(home)
+    handle = regard.plug(net, f"{path}:mine", "layer*.bn2", example=x)
+    assert {(p.device, p.dtype) for p in handle.parameters()} == {(x.device, x.dtype)}
+    assert home == "meta" or handle.drift == 0
+
+
 def test_a_model_on_the_meta_device(net):
     net = net.to("meta")
     handle = regard.plug(net, "cbam", "layer*.bn2", example=X.to("meta"))
