@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from ..cards import Card
 from ..catalogue import card, get, options_of
@@ -94,11 +95,42 @@ def plug(
             attach(model.get_submodule(site.name), side, attachment)
         prepare_host(model, padding)
         if example is not None:
-            handle.drift = largest_difference(output, run(model, example))
+            handle.drift = largest_difference(output, _run_plugged(handle, example))
     except BaseException:
         handle.remove()
         raise
     return handle
+
+
+def _run_plugged(handle: Plugged, example: Any) -> Any:
+    """The host's output; where it fails, a mechanism that gave it another shape is named."""
+    changed: list[str] = []
+    hooks = [
+        module.register_forward_hook(partial(_note_change, changed, name))
+        for name, module in handle.mechanisms().items()
+    ]
+    try:
+        return run(handle.model, example)
+    except RegardError as error:
+        if not changed:
+            raise
+        raise RegardError(
+            f"{changed[0]}; the host needs a tensor of the same shape there: {error}"
+        ) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _note_change(
+    changed: list[str], name: str, module: nn.Module, given: tuple[Any, ...], output: Any
+) -> None:
+    came, gave = (
+        str(list(x.shape)) if isinstance(x, Tensor) else f"a {type(x).__name__}"
+        for x in (given[0], output)
+    )
+    if came != gave:
+        changed.append(f"{type(module).__name__} at site {name!r} made {gave} of {came}")
 
 
 def make_attachment(

@@ -238,6 +238,42 @@ def test_a_factory_on_tokens_gets_tokens():
     assert torch.equal(model(x), nn.functional.layer_norm(model[0].forward(x), (8,)))
 
 
+class Both(nn.Module):
+    def forward(self, x):
+        return x, x
+
+
+@pytest.mark.parametrize(
+    ("factory", "words"),
+    [
+        (lambda c, _: nn.Conv2d(c, c + 1, 1), r"made \[2, 9, 12, 10\] of \[2, 8, 12, 10\];"),
+        (lambda *_: Both(), r"made a tuple of \[2, 8, 12, 10\];"),
+    ],
+)
+def test_a_module_that_changes_the_shape_is_named_where_the_host_fails(net, factory, words, traces):
+    before = traces(net)
+    kind = type(factory(1, "")).__name__
+    with pytest.raises(RegardError, match=rf"^{kind} at site 'layer1.bn2' {words}.*Error: "):
+        regard.plug(net, factory, "layer1.bn2", example=X)
+    assert traces(net) == before
+
+
+def test_tokens_of_another_number_are_named_too():
+    class Half(nn.Module):
+        def forward(self, x):
+            return x[:, ::2]
+
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8), nn.Flatten(), nn.Linear(40, 2))
+    with pytest.raises(RegardError, match=r"Half at site '0' made \[2, 3, 8\] of \[2, 5, 8\]"):
+        regard.plug(model, lambda *_: Half(), "0", example=torch.randn(2, 5, 8))
+
+
+def test_a_shape_that_the_host_takes_may_change(net):
+    handle = regard.plug(net, lambda c, _: nn.Conv2d(c, c, 3), "layer1.bn2", example=X)
+    assert handle.drift > 0
+    assert all(not m._forward_hooks for m in handle.mechanisms().values())
+
+
 class Fails(nn.Module):
     """Fails when it is built for 16 channels, or when it runs."""
 
