@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -41,6 +41,7 @@ def plug(
     before: bool | None = None,
     layout: str | None = None,
     mask: str | bool | None = None,
+    causal: bool = False,
     start: str = "identity",
     **options: Any,
 ) -> Plugged:
@@ -66,6 +67,8 @@ def plug(
             ``pad`` True means padding, in any other a real token; ``"~name"`` turns that round.
             With activation checkpointing the mask of the host's last call is the one seen in
             backward: run backward before the next forward.
+        causal: no position sees a later one, for hosts that generate text; run such a host without
+            its cache, which shows a mechanism the newest tokens alone.
         start: ``identity`` leaves the model's output as it is, and a mechanism that cannot do that
             is refused; ``paper`` initialises as published.
         options: of the mechanism, as in :func:`regard.get`.
@@ -74,8 +77,8 @@ def plug(
         A handle: ``off()``, ``on()``, ``disabled()``, ``parameters()``, ``remove()``, ``drift``.
 
     PyTorch's random state is afterwards what it was, so that a run with the mechanism can be paired
-    with one without. A mechanism that mixes tokens sees all of them, also in a causal host: there a
-    position would see the future.
+    with one without. A mechanism that mixes tokens sees all of them, also in a causal host, unless
+    ``causal=True`` is said: there a position would see the future.
 
     Raises:
         RegardError: if a site cannot carry the mechanism. The model is then left as it was.
@@ -88,7 +91,10 @@ def plug(
         tokens = any("L" in site.layout for site in found) and not _is_image(example)
         argument = check_mask(model, mask, tokens, example)
         padding = None if argument is None else host_mask(model, argument)
-        made = [make_attachment(mechanism, site, padding, start, options) for site in found]
+        made = [
+            make_attachment(mechanism, site, padding, start, options, causal=causal)
+            for site in found
+        ]
     handle = Plugged(model, [(site.name, side) for site in found])
     try:
         for site, attachment in zip(found, made, strict=True):
@@ -139,6 +145,8 @@ def make_attachment(
     mask: HostMask | None,
     start: str,
     options: dict[str, Any],
+    *,
+    causal: bool = False,
 ) -> Attachment:
     """A mechanism built for a site."""
     form: Form = "tokens" if site.layout in ("NLC", "LNC") else "map"
@@ -153,13 +161,26 @@ def make_attachment(
         raise RegardError(f"a factory takes no options, but {', '.join(options)} came with it")
     else:
         module, record = _from_factory(mechanism, site), {"mechanism": "factory"}
-    if mask is not None and "mask" not in inspect.signature(module.forward).parameters:
-        raise RegardError(
-            f"{record['mechanism']} takes no mask, so it cannot tell padded tokens at site "
-            f"{site.name!r}; say mask=False if nothing is ever padded"
-        )
     record |= {"site": site.name, "mask": None if mask is None else mask.argument}
+    if causal:
+        record["causal"] = True
+    _check_forward(module, record)
     return Attachment(module, site.layout, form, record, mask)
+
+
+def _check_forward(module: nn.Module, record: Mapping[str, Any]) -> None:
+    """What the site will pass on must be an argument of the mechanism."""
+    taken, name = inspect.signature(module.forward).parameters, record["mechanism"]
+    if record["mask"] is not None and "mask" not in taken:
+        raise RegardError(
+            f"{name} takes no mask, so it cannot tell padded tokens at site {record['site']!r}; "
+            f"say mask=False if nothing is ever padded"
+        )
+    if record.get("causal") and "causal" not in taken:
+        raise RegardError(
+            f"{name} takes no causal, so it would show the future at site {record['site']!r}; plug "
+            f"one whose forward does, such as 'self' or 'multihead'"
+        )
 
 
 def _from_card(name: str, known: Card, site: Site, options: dict[str, Any]) -> nn.Module:

@@ -165,6 +165,37 @@ def test_mechanisms_have_the_dtype_of_their_site(net, dtype):
     assert {p.dtype for p in factory.parameters()} == {dtype}
 
 
+def test_what_cannot_hide_the_future_is_refused_where_that_is_asked(net, traces):
+    before = traces(net)
+    with pytest.raises(RegardError, match=r"^se takes no causal.*'self' or 'multihead'"):
+        regard.plug(net, "se", "layer1.bn2", example=X, causal=True)
+    with pytest.raises(RegardError, match=r"^factory takes no causal"):
+        regard.plug(net, lambda *_: nn.Identity(), "layer1.bn2", example=X, causal=True)
+    assert traces(net) == before
+
+
+def test_a_causal_mechanism_passes_the_mask_too_and_is_traced(disturbed):
+    class Text(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(9, 8)
+
+        def forward(self, ids, mask=None):
+            return self.embed(ids)
+
+    model, ids, real = Text().eval(), torch.randint(9, (2, 5)), torch.ones(2, 5, dtype=torch.bool)
+    real[0, :2] = False
+    options = {"example": ids, "mask": "mask", "causal": True, "heads": 2}
+    handle = disturbed(regard.plug(model, "multihead", "embed", **options))
+    with handle.disabled():
+        tokens = model(ids)
+    wanted = handle.mechanisms()["embed"](tokens, mask=real, causal=True)
+    torch.testing.assert_close(model(ids, real), wanted)
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(ids, real), wanted)
+    torch.testing.assert_close(torch.fx.symbolic_trace(model)(ids, real), wanted)
+
+
 OWN = """
 from dataclasses import replace
 
