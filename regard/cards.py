@@ -29,7 +29,7 @@ class Card:
         family: what it attends over: ``channel``, ``spatial``, ``tokens``; several are allowed.
         start: how it can begin as the identity. ``gate``: the gate is 2σ of a zero layer;
             ``residual``: x + m(x) with a zero last projection; ``theta``: an identity warp;
-            ``none``: it cannot, and plugging prints the measured drift.
+            ``none``: it cannot, so plugging wants ``start="paper"``; the handle shows the drift.
         paper: identifier of the paper, such as ``arXiv:1709.01507``.
         year, authors: of the paper.
         bibtex: the entry to cite.

@@ -195,7 +195,12 @@ def _import(place: str) -> ModuleType:
             return import_module(place)
         return _run(Path(place).resolve())
     except Exception as error:
-        raise RegardError(f"{place} cannot be imported: {type(error).__name__}: {error}") from error
+        hint = ""
+        if isinstance(error, ImportError) and "relative import" in str(error):
+            hint = "; your own file imports from regard.cards, not ..cards: see CONTRIBUTING.md"
+        raise RegardError(
+            f"{place} cannot be imported: {type(error).__name__}: {error}{hint}"
+        ) from error
 
 
 def _run(path: Path) -> ModuleType:

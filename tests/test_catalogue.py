@@ -219,6 +219,7 @@ def test_two_cards_of_one_name_in_a_file_are_an_error(own):
         ("1 / 0", "cannot be imported: ZeroDivisionError: division by zero"),
         ("import no_such_module_at_all", "cannot be imported: ModuleNotFoundError"),
         ("def f(:", "cannot be imported: SyntaxError"),
+        ("from ..cards import Card", r"from regard\.cards, not \.\.cards: see CONTRIBUTING"),
         ("x = 1", "has no CARD or CARDS"),
         ("CARDS = ('ace', 'king')", "has no CARD or CARDS"),
         ("CARDS = 52", "has no CARD or CARDS"),

@@ -106,6 +106,7 @@ class SpatialGate(nn.Module):
         if dims not in (1, 2, 3):
             raise RegardError(f"dims is {dims!r}; a map has 1, 2 or 3 spatial dimensions")
         self.channels = None if channels is None else check_size(channels, "channels")
+        self.dims = dims
         self.official = check_variant(variant, VARIANTS) == "official"
         convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dims - 1]
         self.conv = convolution(
@@ -133,8 +134,8 @@ class SpatialGate(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """``x [B, C, *space]``, gated; ``mask`` is boolean ``[B, *space]``, True = real."""
-        if self.channels is not None:
-            x = expect(x, 1, self.channels, "cbam_spatial")
+        what = f"cbam_spatial with dims={self.dims}"
+        x = expect(x, 1, self.channels, what, axes=self.dims + 2)
         return gate(x, self.step, mask=mask, one_by_one=not self.training)
 
 
@@ -171,7 +172,8 @@ class CBAM(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """``x [B, C, *space]``, gated; ``mask`` is boolean ``[B, *space]``, True = real."""
-        x = expect(x, 1, self.channel.channels, "cbam")
+        dims = self.spatial.dims
+        x = expect(x, 1, self.channel.channels, f"cbam with dims={dims}", axes=dims + 2)
         steps = self.channel.step, self.spatial.step
         return gate(x, *steps, mask=mask, one_by_one=not self.training)
 

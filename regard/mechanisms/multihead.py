@@ -99,7 +99,7 @@ class MultiHeadAttention(nn.Module):
         out = attend(
             self._split(self.query(expect(tokens, -1, self.dim, "multihead (queries)"))),
             self._split(self.key(expect(key, -1, self.source_dim, "multihead (keys)"))),
-            self._split(self.value(value)),
+            self._split(self.value(expect(value, -1, self.source_dim, "multihead (values)"))),
             self.core.score,
             self.core.learned(),
             mask=mask,

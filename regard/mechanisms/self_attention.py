@@ -83,9 +83,8 @@ class SelfAttention(nn.Module):
         value = key if value is None else value
         q = self.query(expect(query, -1, self.dim, "self (queries)"))
         k = self.key(expect(key, -1, self.source_dim, "self (keys)"))
-        out = attend(
-            q, k, self.value(value), self.core.score, self.core.learned(), mask=mask, causal=causal
-        )
+        v = self.value(expect(value, -1, self.source_dim, "self (values)"))
+        out = attend(q, k, v, self.core.score, self.core.learned(), mask=mask, causal=causal)
         return query + out if self.residual else owned(out)
 
 

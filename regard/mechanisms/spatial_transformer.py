@@ -83,7 +83,7 @@ class SpatialTransformer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``x [B, C, H, W]`` sampled where θ says: ``[B, C, H, W]`` or ``[B, C, *size]``."""
-        x = expect(x, 1, self.channels, "spatial_transformer")
+        x = expect(x, 1, self.channels, "spatial_transformer", axes=4)
         return warp(x, self.theta(x), self.size)
 
 

@@ -16,14 +16,14 @@ Dot, scaled dot, cosine and bilinear run on PyTorch's fused attention.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
-from ..errors import RegardError
+from ..errors import RegardError, nearest
 
 Score = Literal["dot", "scaled_dot", "cosine", "bilinear", "additive"]
 
@@ -58,7 +58,8 @@ def attend(
         ``[B, Nq, dv]`` or ``[B, h, Nq, dv]``.
 
     Raises:
-        RegardError: for a mask that is not boolean or does not fit.
+        RegardError: for an unknown score, sources that do not fit each other, or a mask that is not
+            boolean or does not fit.
     """
     tensors = (query, key, value)
     if has_torch_function(tensors):
@@ -66,6 +67,7 @@ def attend(
             attend, tensors, query, key, value, score, learned,
             mask=mask, causal=causal, bias=bias, dropout=dropout,
         )  # fmt: skip
+    _check_sources(query, key, value, score)
     if score == "additive":
         weights = attention_weights(query, key, score, learned, mask=mask, causal=causal, bias=bias)
         return F.dropout(weights, dropout) @ value
@@ -111,6 +113,7 @@ def attention_weights(
 
 def logits(query: Tensor, key: Tensor, score: Score, learned: tuple[Tensor, ...] = ()) -> Tensor:
     """The scores ``[B, Nq, Nk]`` or ``[B, h, Nq, Nk]`` before mask and softmax."""
+    _check_score(score)
     if score == "additive":
         w, u, v = learned
         pair = torch.tanh((query @ w).unsqueeze(-2) + (key @ u).unsqueeze(-3))
@@ -118,6 +121,23 @@ def logits(query: Tensor, key: Tensor, score: Score, learned: tuple[Tensor, ...]
     query, key = _fold(query, key, score, learned)
     scale = query.shape[-1] ** -0.5 if score == "scaled_dot" else 1.0
     return (query * scale) @ key.transpose(-2, -1)
+
+
+def _check_sources(query: Tensor, key: Tensor, value: Tensor, score: Score) -> None:
+    """Fused attention itself would cut values short, or give numbers for another batch."""
+    _check_score(score)
+    one_width = score in ("bilinear", "additive") or query.shape[-1] == key.shape[-1]
+    if query.shape[:-2] != key.shape[:-2] or key.shape[:-1] != value.shape[:-1] or not one_width:
+        raise RegardError(
+            f"{score} attention takes queries [B, Nq, d], keys [B, Nk, d] and values [B, Nk, dv], "
+            f"or all with heads [B, h, …]; got queries {tuple(query.shape)}, keys "
+            f"{tuple(key.shape)} and values {tuple(value.shape)}"
+        )
+
+
+def _check_score(score: str) -> None:
+    if score not in get_args(Score):
+        raise RegardError(f"no score is called {score!r}{nearest(score, get_args(Score))}")
 
 
 def _fold(

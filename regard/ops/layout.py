@@ -76,15 +76,20 @@ def _usual(x: Tensor) -> Layout:
     return usual[x.dim()]
 
 
-def expect(x: Tensor, axis: int, size: int, what: str) -> Tensor:
-    """``x`` itself, if ``x.shape[axis] == size``.
+def expect(x: Tensor, axis: int, size: int | None, what: str, *, axes: int | None = None) -> Tensor:
+    """``x`` itself, if ``x.shape[axis] == size`` and it has so many ``axes``; None takes any.
 
     Raises:
         RegardError: naming what was built for which size and what came.
     """
     if has_torch_function((x,)):
-        return handle_torch_function(expect, (x,), x, axis, size, what)
-    if x.shape[axis] != size:
+        return handle_torch_function(expect, (x,), x, axis, size, what, axes=axes)
+    if x.dim() <= axis or axes not in (None, x.dim()):
+        raise RegardError(
+            f"{what} takes {axes or f'more than {axis}'} axes; the input has {x.dim()} "
+            f"(shape {tuple(x.shape)})"
+        )
+    if size not in (None, x.shape[axis]):
         raise RegardError(
             f"{what} was built for {size} on axis {axis}; the input has {x.shape[axis]} "
             f"(shape {tuple(x.shape)})"

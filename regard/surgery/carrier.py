@@ -32,7 +32,7 @@ class Attachment(nn.Module):
         mechanism: the module.
         layout: of the site's tensor.
         form: what the mechanism takes, a map ``[B, C, *space]`` or tokens ``[B, N, C]``.
-        record: how it was made, as plain data.
+        record: how it was made, as plain data; with ``causal`` it is run as ``causal=True``.
         mask: the host's mask, passed on as ``mask=`` where the host gives one.
     """
 
@@ -50,6 +50,7 @@ class Attachment(nn.Module):
         self.form = form
         self.record = dict(record)
         self.mask = mask
+        self.options = {"causal": True} if self.record.get("causal") else {}
         self.enabled = True
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,7 +61,7 @@ class Attachment(nn.Module):
         return self._attend(x, None if keep is None else fitting(keep, x, self.layout))
 
     def _attend(self, x: Tensor, keep: Tensor | None) -> Tensor:
-        options = {} if keep is None else {"mask": keep}
+        options = self.options if keep is None else {**self.options, "mask": keep}
         if self.form == "map":
             return from_map(self.mechanism(to_map(x, self.layout), **options), self.layout)
         return from_tokens(self.mechanism(to_tokens(x, self.layout), **options), x, self.layout)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from ..cards import Card
 from ..catalogue import card, get, options_of
@@ -40,6 +41,7 @@ def plug(
     before: bool | None = None,
     layout: str | None = None,
     mask: str | bool | None = None,
+    causal: bool = False,
     start: str = "identity",
     **options: Any,
 ) -> Plugged:
@@ -65,15 +67,18 @@ def plug(
             ``pad`` True means padding, in any other a real token; ``"~name"`` turns that round.
             With activation checkpointing the mask of the host's last call is the one seen in
             backward: run backward before the next forward.
-        start: ``identity`` leaves the model's output as it is; ``paper`` initialises as published.
+        causal: no position sees a later one, for hosts that generate text; run such a host without
+            its cache, which shows a mechanism the newest tokens alone.
+        start: ``identity`` leaves the model's output as it is, and a mechanism that cannot do that
+            is refused; ``paper`` initialises as published.
         options: of the mechanism, as in :func:`regard.get`.
 
     Returns:
         A handle: ``off()``, ``on()``, ``disabled()``, ``parameters()``, ``remove()``, ``drift``.
 
     PyTorch's random state is afterwards what it was, so that a run with the mechanism can be paired
-    with one without. A mechanism that mixes tokens sees all of them, also in a causal host: there a
-    position would see the future.
+    with one without. A mechanism that mixes tokens sees all of them, also in a causal host, unless
+    ``causal=True`` is said: there a position would see the future.
 
     Raises:
         RegardError: if a site cannot carry the mechanism. The model is then left as it was.
@@ -86,18 +91,52 @@ def plug(
         tokens = any("L" in site.layout for site in found) and not _is_image(example)
         argument = check_mask(model, mask, tokens, example)
         padding = None if argument is None else host_mask(model, argument)
-        made = [make_attachment(mechanism, site, padding, start, options) for site in found]
+        made = [
+            make_attachment(mechanism, site, padding, start, options, causal=causal)
+            for site in found
+        ]
     handle = Plugged(model, [(site.name, side) for site in found])
     try:
         for site, attachment in zip(found, made, strict=True):
             attach(model.get_submodule(site.name), side, attachment)
         prepare_host(model, padding)
         if example is not None:
-            handle.drift = largest_difference(output, run(model, example))
+            handle.drift = largest_difference(output, _run_plugged(handle, example))
     except BaseException:
         handle.remove()
         raise
     return handle
+
+
+def _run_plugged(handle: Plugged, example: Any) -> Any:
+    """The host's output; where it fails, a mechanism that gave it another shape is named."""
+    changed: list[str] = []
+    hooks = [
+        module.register_forward_hook(partial(_note_change, changed, name))
+        for name, module in handle.mechanisms().items()
+    ]
+    try:
+        return run(handle.model, example)
+    except RegardError as error:
+        if not changed:
+            raise
+        raise RegardError(
+            f"{changed[0]}; the host needs a tensor of the same shape there: {error}"
+        ) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _note_change(
+    changed: list[str], name: str, module: nn.Module, given: tuple[Any, ...], output: Any
+) -> None:
+    came, gave = (
+        str(list(x.shape)) if isinstance(x, Tensor) else f"a {type(x).__name__}"
+        for x in (given[0], output)
+    )
+    if came != gave:
+        changed.append(f"{type(module).__name__} at site {name!r} made {gave} of {came}")
 
 
 def make_attachment(
@@ -106,13 +145,15 @@ def make_attachment(
     mask: HostMask | None,
     start: str,
     options: dict[str, Any],
+    *,
+    causal: bool = False,
 ) -> Attachment:
     """A mechanism built for a site."""
     form: Form = "tokens" if site.layout in ("NLC", "LNC") else "map"
     if isinstance(mechanism, str):
         known = card(mechanism)
         fitted = fitted_options(known, site, start, options)
-        module = get(mechanism, site.channels, **fitted, device=site.device, dtype=site.dtype)
+        module = _from_card(mechanism, known, site, fitted)
         form = "tokens" if known.takes == "tokens" else "map"
         name = mechanism if ":" in mechanism or mechanism.endswith(".py") else known.name
         record: dict[str, Any] = {"mechanism": name, "options": fitted, "channels": site.channels}
@@ -120,13 +161,34 @@ def make_attachment(
         raise RegardError(f"a factory takes no options, but {', '.join(options)} came with it")
     else:
         module, record = _from_factory(mechanism, site), {"mechanism": "factory"}
-    if mask is not None and "mask" not in inspect.signature(module.forward).parameters:
-        raise RegardError(
-            f"{record['mechanism']} takes no mask, so it cannot tell padded tokens at site "
-            f"{site.name!r}; say mask=False if nothing is ever padded"
-        )
     record |= {"site": site.name, "mask": None if mask is None else mask.argument}
+    if causal:
+        record["causal"] = True
+    _check_forward(module, record)
     return Attachment(module, site.layout, form, record, mask)
+
+
+def _check_forward(module: nn.Module, record: Mapping[str, Any]) -> None:
+    """What the site will pass on must be an argument of the mechanism."""
+    taken, name = inspect.signature(module.forward).parameters, record["mechanism"]
+    if record["mask"] is not None and "mask" not in taken:
+        raise RegardError(
+            f"{name} takes no mask, so it cannot tell padded tokens at site {record['site']!r}; "
+            f"say mask=False if nothing is ever padded"
+        )
+    if record.get("causal") and "causal" not in taken:
+        raise RegardError(
+            f"{name} takes no causal, so it would show the future at site {record['site']!r}; plug "
+            f"one whose forward does, such as 'self' or 'multihead'"
+        )
+
+
+def _from_card(name: str, known: Card, site: Site, options: dict[str, Any]) -> nn.Module:
+    """Built where the site is; a class of the caller's own need not take device and dtype."""
+    home = {"device": site.device, "dtype": site.dtype}
+    taken = {option: value for option, value in home.items() if option in options_of(known)}
+    module = get(name, site.channels, **options, **taken)
+    return module if taken == home else module.to(site.device, site.dtype)
 
 
 def _from_factory(factory: Factory, site: Site) -> nn.Module:
@@ -149,6 +211,11 @@ def fitted_options(known: Card, site: Site, start: str, options: dict[str, Any])
     if known.takes not in ("map", "tokens") or "plug" in known.waives:
         why = known.waives.get("plug", f"it takes {known.takes}, and a site gives one map")
         raise RegardError(f"{known.name} cannot be plugged: {why}")
+    if known.start == "none" and start != "paper":
+        raise RegardError(
+            f"{known.name} cannot start as the identity, so plugging it changes the model's "
+            f"output: say start='paper' to accept that, or plug 'self' or 'multihead', which can"
+        )
     dims = space_dims(site.layout)
     if known.takes == "map" and dims not in known.dims:
         raise RegardError(

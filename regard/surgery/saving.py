@@ -172,6 +172,7 @@ def _described(header: dict[str, str], path: str | Path) -> list[dict[str, Any]]
                 and isinstance(place.get("options", {}), dict)
                 and isinstance(place.get("channels", 1), int)
                 and isinstance(place["mask"], str | None)
+                and isinstance(place.get("causal", False), bool)
             )
             if not right:
                 raise ValueError(f"a place is {place}")
@@ -192,7 +193,7 @@ def _check_same(here: list[dict[str, Any]], there: list[dict[str, Any]], path: s
 
 
 def _by_place(places: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    keys = ("site", "side", "layout", "mechanism", "options")
+    keys = ("site", "side", "layout", "mechanism", "options", "causal")
     known = [{key: place[key] for key in keys if key in place} for place in places]
     return sorted(known, key=lambda place: (place["site"], place["side"]))
 
@@ -210,7 +211,10 @@ def _rebuild(model: nn.Module, places: list[dict[str, Any]], path: str | Path) -
             mask = masks.get(place["mask"])
             module = modules[place["site"]]
             site = _site(model, module, place)
-            built = make_attachment(place["mechanism"], site, mask, "paper", _options(place))
+            built = make_attachment(
+                place["mechanism"], site, mask, "paper", _options(place),
+                causal=place.get("causal", False),
+            )  # fmt: skip
             made.append((module, place["side"], built))
     for module, side, attachment in made:
         attach(module, side, attachment)

@@ -19,6 +19,7 @@ from .reading import Reading, Site
 from .refusals import refuse_wrapped, resolve_container
 
 _HEAD = ("site", "type", "layout", "channels", "shape", "calls")
+_MOST_REFUSED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ class Sites:
         ]
 
     def table(self) -> str:
-        """The sites as aligned text."""
-        return aligned([_HEAD, *self.rows()])
+        """The sites as aligned text, and why other modules are none, of the first few."""
+        return "\n".join([aligned([_HEAD, *self.rows()]), *self._refusals()])
 
     def show(self) -> None:
         """Print the table."""
@@ -64,6 +65,18 @@ class Sites:
     def save(self, path: str | Path) -> None:
         """Write the JSON to a file."""
         Path(path).write_text(self.json(), encoding="utf-8")
+
+    def _refusals(self) -> list[str]:
+        """Lines of text below the table, none where every module asked for is a site."""
+        if not self.refused:
+            return []
+        lines = [
+            f"  {name or repr(name)}: {reason.removeprefix(f'site {name!r} ')}"
+            for name, reason in self.refused.items()
+        ]
+        more = len(lines) - _MOST_REFUSED
+        lines[_MOST_REFUSED:] = [f"  … and {more} more"] if more > 0 else []
+        return ["", f"no sites: {len(self.refused)} of the modules asked for", *lines]
 
     def _repr_html_(self) -> str:
         rows: list[list[str | int]] = [

@@ -1,6 +1,8 @@
 """check(): which rules are asked, waivers, and a stranger's mechanism."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -90,43 +92,13 @@ def test_a_mechanism_that_no_size_suits_fails_in_words(make_card, gate):
     assert outcome.why == "it takes none of the sizes 16, 32, 64, 128, 256"
 
 
-STRANGER = '''
-from __future__ import annotations
-
-import torch
-from torch import nn
-
-from regard.cards import Card
-from regard.errors import RegardError
-from regard.ops import expect, modulate, squeeze
+CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
 
 
-class MeanGate(nn.Module):
-    """A gate from the mean, one weight a channel."""
-
-    def __init__(self, channels, *, device=None, dtype=None):
-        super().__init__()
-        if type(channels) is not int or channels < 1:
-            raise RegardError(f"channels is {channels!r}; it must be at least 1")
-        self.channels = channels
-        self.weight = nn.Parameter(torch.zeros(channels, device=device, dtype=dtype))
-
-    def forward(self, x):
-        (mean,) = squeeze(expect(x, 1, self.channels, "mean_gate"), "space")
-        return modulate(x, 2 * torch.sigmoid(self.weight * mean.flatten(1)))
-
-
-CARD = Card(
-    name="mean_gate", title="Mean gate", module=MeanGate, takes="map", family=("channel",),
-    start="gate", paper="arXiv:2401.00001", year=2024, authors="Ada Able", parameters="C",
-    complexity="O(C)", bibtex="@misc{able, title={Mean}, author={Able, Ada}, year={2024}}",
-)
-'''
-
-
-def test_a_strangers_mechanism_is_judged_by_its_file(tmp_path):
-    path = tmp_path / "mean_gate.py"
-    path.write_text(STRANGER, encoding="utf-8")
+def test_the_example_of_contributing_is_judged_by_its_file(tmp_path):
+    (example,) = re.findall(r"```python\n(.*?)```", CONTRIBUTING.read_text(encoding="utf-8"), re.S)
+    path = tmp_path / "my.py"
+    path.write_text(example, encoding="utf-8")
     report = check(f"{path}:mean_gate")
     assert report.passed, report.table()
     assert {o.rule for o in report.outcomes if o.status == "passed"} >= {"copy", "fx", "identity"}

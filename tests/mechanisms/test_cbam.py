@@ -141,3 +141,18 @@ def test_a_line_and_a_volume_agree_with_a_map_of_one_row(moved, drawn):
 def test_what_cannot_be_built_is_an_error(given):
     with pytest.raises(RegardError, match=next(iter(given))):
         regard.get("cbam", 64, **given)
+
+
+@pytest.mark.parametrize("name", ["cbam", "cbam_spatial"])
+def test_a_map_with_other_axes_than_it_was_built_for_is_an_error(name, drawn):
+    with pytest.raises(RegardError, match=f"{name} with dims=2 takes 4 axes; the input has 3"):
+        regard.get(name, 64).double()(drawn(2, 64, 4))
+    with pytest.raises(RegardError, match=f"{name} with dims=1 takes 3 axes; the input has 4"):
+        regard.get(name, 64, dims=1).double()(drawn(2, 64, 4, 4))
+
+
+def test_a_spatial_gate_for_any_channels_still_counts_the_axes(drawn):
+    module = regard.get("cbam_spatial").double()
+    assert [module(drawn(2, c, 4, 4)).shape[1] for c in (3, 5)] == [3, 5]
+    with pytest.raises(RegardError, match="takes 4 axes; the input has 3"):
+        module(drawn(2, 64, 4))

@@ -151,3 +151,11 @@ def test_weights_are_dropped_in_training_only(score, drawn):
 def test_what_cannot_be_built_is_an_error(given, words):
     with pytest.raises(RegardError, match=words):
         regard.get("multihead", 16, **given)
+
+
+def test_values_of_another_number_or_width_than_the_keys_are_an_error(drawn):
+    module = regard.get("multihead", 16).double()
+    with pytest.raises(RegardError, match=r"keys \(2, 8, 4, 2\) and values \(2, 8, 3, 2\)"):
+        module(drawn(2, 5, 16), drawn(2, 4, 16), drawn(2, 3, 16))
+    with pytest.raises(RegardError, match=r"multihead \(values\) was built for 16"):
+        module(drawn(2, 5, 16), drawn(2, 4, 16), drawn(2, 4, 12))

@@ -82,3 +82,11 @@ def test_a_residual_is_added_where_asked(moved, drawn):
 def test_what_cannot_be_built_is_an_error(given):
     with pytest.raises(RegardError, match=next(iter(given))):
         regard.get("self", 4, **given)
+
+
+def test_values_of_another_number_or_width_than_the_keys_are_an_error(drawn):
+    module = regard.get("self", 4).double()
+    with pytest.raises(RegardError, match=r"keys \(2, 3, 4\) and values \(2, 2, 4\)"):
+        module(drawn(2, 5, 4), drawn(2, 3, 4), drawn(2, 2, 4))
+    with pytest.raises(RegardError, match=r"self \(values\) was built for 4"):
+        module(drawn(2, 5, 4), drawn(2, 3, 4), drawn(2, 3, 6))

@@ -138,3 +138,8 @@ def test_cell_means_at_any_size_keep_the_mean(space, drawn):
 def test_what_cannot_be_built_is_an_error(given):
     with pytest.raises(RegardError, match=next(iter(given))):
         regard.get("spatial_transformer", 3, **given)
+
+
+def test_what_is_no_image_is_an_error():
+    with pytest.raises(RegardError, match="spatial_transformer takes 4 axes; the input has 3"):
+        regard.get("spatial_transformer", 3)(torch.randn(2, 3, 8))

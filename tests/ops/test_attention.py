@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from regard.errors import RegardError
 from regard.ops.attention import attend, attention_weights, logits, reference_attend
 
 SCORES = ("dot", "scaled_dot", "cosine", "bilinear", "additive")
@@ -187,3 +188,44 @@ def test_a_recorder_sees_the_call_and_fx_keeps_one_node(score, calls):
     graph = torch.fx.symbolic_trace(lambda q, k, v: attend(q, k, v, score, parameters))
     assert attend in [n.target for n in graph.graph.nodes]
     torch.testing.assert_close(graph(*inputs), wanted, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize(
+    ("query", "key", "value"),
+    [
+        ((2, 5, 3), (2, 4, 3), (2, 3, 3)),
+        ((2, 5, 3), (1, 4, 3), (2, 4, 3)),
+        ((2, 5, 3), (2, 4, 3), (1, 4, 3)),
+        ((1, 5, 3), (2, 4, 3), (2, 4, 3)),
+        ((2, 1, 5, 3), (2, 2, 4, 3), (2, 2, 4, 3)),
+        ((2, 1, 5, 3), (2, 4, 3), (2, 4, 3)),
+    ],
+    ids=["lengths", "keys", "values", "queries", "heads", "axes"],
+)
+def test_sources_that_do_not_fit_are_an_error_with_their_shapes(score, query, key, value):
+    given = [drawn(*shape) for shape in (query, key, value)]
+    with pytest.raises(RegardError, match=rf"^{score} attention takes .* got queries \(") as raised:
+        attend(*given, score, learned(score))
+    assert all(str(shape) in str(raised.value) for shape in (query, key, value))
+
+
+@pytest.mark.parametrize("score", ["dot", "scaled_dot", "cosine"])
+def test_a_score_without_weights_needs_one_width(score):
+    with pytest.raises(RegardError, match=r"got queries \(2, 5, 3\), keys \(2, 4, 6\)"):
+        attend(drawn(2, 5, 3), drawn(2, 4, 6), drawn(2, 4, 3), score, learned(score))
+
+
+@pytest.mark.parametrize("run", [attend, lambda q, k, _, score: attention_weights(q, k, score)])
+def test_an_unknown_score_is_an_error_with_the_nearest(run):
+    with pytest.raises(RegardError, match="no score is called 'scaled-dot'; nearest: scaled_dot"):
+        run(*sources(), "scaled-dot")
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_the_checks_are_compiled_away(score):
+    inputs, parameters = sources(), learned(score)
+    compiled = torch.compile(attend, backend="eager", fullgraph=True)
+    torch.testing.assert_close(
+        compiled(*inputs, score, parameters), attend(*inputs, score, parameters)
+    )

@@ -93,6 +93,15 @@ def test_expect_gives_the_tensor_itself_or_says_what_was_built():
         expect(x, 1, 4, "se")
 
 
+def test_expect_counts_the_axes():
+    x = torch.zeros(2, 5, 3)
+    assert expect(x, 1, None, "cbam", axes=3) is x
+    with pytest.raises(RegardError, match=r"cbam takes 4 axes; the input has 3 \(shape \(2, 5, 3"):
+        expect(x, 1, 5, "cbam", axes=4)
+    with pytest.raises(RegardError, match=r"se takes more than 1 axes; the input has 1 \(shape"):
+        expect(torch.zeros(5), 1, 5, "se")
+
+
 def test_fx_keeps_each_call_as_one_node():
     def run(x):
         tokens = to_tokens(expect(x, 1, 3, "here"))

@@ -343,6 +343,23 @@ def test_other_text_hosts(kind, mechanism, randomised, traces, call, disturbed):
     assert traces(model) == before
 
 
+@pytest.mark.parametrize(("at", "mechanism"), [("h.*.mlp", "multihead"), ("h.*", "self")])
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_causal_host_shows_no_future_if_asked(at, mechanism, causal, randomised, disturbed):
+    models = pytest.importorskip("transformers")
+    name, options, _ = OTHERS["gpt2"]
+    model = randomised(getattr(models, name)(models.GPT2Config(**options, use_cache=False)))
+    ids = torch.randint(50, (2, 7))
+    disturbed(regard.plug(model, mechanism, at, example=ids, mask=False, causal=causal))
+    with torch.no_grad():
+        before = model(ids).last_hidden_state
+        after = model(torch.cat([ids[:, :4], (ids[:, 4:] + 1) % 50], 1)).last_hidden_state
+        padded = model(ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+    assert torch.equal(before, padded)
+    assert torch.allclose(before[:, :4], after[:, :4], atol=1e-6) == causal
+    assert not torch.allclose(before[:, 4:], after[:, 4:], atol=1e-2)
+
+
 def vision(kind: str) -> nn.Module:
     """A network of torchvision with fresh weights, by its path."""
     module: Any = pytest.importorskip("torchvision.models")

@@ -67,6 +67,22 @@ def test_the_published_start_changes_it_and_says_so(net):
     assert handle.drift > 1e-3
 
 
+CORES = [name for name in regard.names(takes="tokens") if regard.card(name).start == "none"]
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_what_cannot_start_as_the_identity_wants_the_published_start(net, core, traces):
+    before = traces(net)
+    with pytest.raises(RegardError, match=f"^{core} cannot start as the identity.*start='paper'"):
+        regard.plug(net, core, "layer2.bn2", example=X)
+    assert traces(net) == before
+    assert regard.plug(net, core, "layer2.bn2", example=X, start="paper").drift > 1e-3
+
+
+def test_the_five_scores_are_what_cannot_start_as_the_identity():
+    assert CORES == ["additive", "bilinear", "cosine", "dot", "scaled_dot"]
+
+
 def test_without_an_example_the_drift_is_unknown(net):
     handle = regard.plug(net, "se", "layer*.bn2")
     assert handle.drift is None
@@ -149,6 +165,75 @@ def test_mechanisms_have_the_dtype_of_their_site(net, dtype):
     assert {p.dtype for p in factory.parameters()} == {dtype}
 
 
+def test_what_cannot_hide_the_future_is_refused_where_that_is_asked(net, traces):
+    before = traces(net)
+    with pytest.raises(RegardError, match=r"^se takes no causal.*'self' or 'multihead'"):
+        regard.plug(net, "se", "layer1.bn2", example=X, causal=True)
+    with pytest.raises(RegardError, match=r"^factory takes no causal"):
+        regard.plug(net, lambda *_: nn.Identity(), "layer1.bn2", example=X, causal=True)
+    assert traces(net) == before
+
+
+def test_a_causal_mechanism_passes_the_mask_too_and_is_traced(disturbed):
+    class Text(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(9, 8)
+
+        def forward(self, ids, mask=None):
+            return self.embed(ids)
+
+    model, ids, real = Text().eval(), torch.randint(9, (2, 5)), torch.ones(2, 5, dtype=torch.bool)
+    real[0, :2] = False
+    options = {"example": ids, "mask": "mask", "causal": True, "heads": 2}
+    handle = disturbed(regard.plug(model, "multihead", "embed", **options))
+    with handle.disabled():
+        tokens = model(ids)
+    wanted = handle.mechanisms()["embed"](tokens, mask=real, causal=True)
+    torch.testing.assert_close(model(ids, real), wanted)
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(ids, real), wanted)
+    torch.testing.assert_close(torch.fx.symbolic_trace(model)(ids, real), wanted)
+
+
+OWN = """
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+import regard
+
+
+class Mine(nn.Module):
+    def __init__(self, channels{options}):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels, 1, 1{passed}))
+
+    def forward(self, x):
+        return x * 2 * torch.sigmoid(self.weight * x.mean((2, 3), keepdim=True))
+
+
+CARD = replace(regard.card("se"), name="mine", module=Mine, aliases=())
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "passed"),
+    [("", ""), (", device=None", ", device=device"), (", dtype=None", ", dtype=dtype")],
+)
+@pytest.mark.parametrize("home", [torch.float64, "meta"])
+def test_a_mechanism_of_ones_own_need_not_take_device_dtype_or_start(
+    net, tmp_path, options, passed, home
+):
+    path = tmp_path / "mine.py"
+    path.write_text(OWN.format(options=options, passed=passed), encoding="utf-8")
+    net, x = net.to(home), X.to(home)
+    handle = regard.plug(net, f"{path}:mine", "layer*.bn2", example=x)
+    assert {(p.device, p.dtype) for p in handle.parameters()} == {(x.device, x.dtype)}
+    assert home == "meta" or handle.drift == 0
+
+
 def test_a_model_on_the_meta_device(net):
     net = net.to("meta")
     handle = regard.plug(net, "cbam", "layer*.bn2", example=X.to("meta"))
@@ -182,6 +267,42 @@ def test_a_factory_on_tokens_gets_tokens():
     model, x = nn.Sequential(nn.Linear(8, 8)), torch.randn(2, 5, 8)
     regard.plug(model, lambda c, _: nn.LayerNorm(c), "0", example=x)
     assert torch.equal(model(x), nn.functional.layer_norm(model[0].forward(x), (8,)))
+
+
+class Both(nn.Module):
+    def forward(self, x):
+        return x, x
+
+
+@pytest.mark.parametrize(
+    ("factory", "words"),
+    [
+        (lambda c, _: nn.Conv2d(c, c + 1, 1), r"made \[2, 9, 12, 10\] of \[2, 8, 12, 10\];"),
+        (lambda *_: Both(), r"made a tuple of \[2, 8, 12, 10\];"),
+    ],
+)
+def test_a_module_that_changes_the_shape_is_named_where_the_host_fails(net, factory, words, traces):
+    before = traces(net)
+    kind = type(factory(1, "")).__name__
+    with pytest.raises(RegardError, match=rf"^{kind} at site 'layer1.bn2' {words}.*Error: "):
+        regard.plug(net, factory, "layer1.bn2", example=X)
+    assert traces(net) == before
+
+
+def test_tokens_of_another_number_are_named_too():
+    class Half(nn.Module):
+        def forward(self, x):
+            return x[:, ::2]
+
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8), nn.Flatten(), nn.Linear(40, 2))
+    with pytest.raises(RegardError, match=r"Half at site '0' made \[2, 3, 8\] of \[2, 5, 8\]"):
+        regard.plug(model, lambda *_: Half(), "0", example=torch.randn(2, 5, 8))
+
+
+def test_a_shape_that_the_host_takes_may_change(net):
+    handle = regard.plug(net, lambda c, _: nn.Conv2d(c, c, 3), "layer1.bn2", example=X)
+    assert handle.drift > 0
+    assert all(not m._forward_hooks for m in handle.mechanisms().values())
 
 
 class Fails(nn.Module):

@@ -186,13 +186,13 @@ def test_no_code_is_run_because_a_file_says_so(host, tmp_path, disturbed):
     own = tmp_path / "mine.py"
     own.write_text(OWN)
     fresh = copy.deepcopy(host)
-    disturbed(regard.plug(host, f"{own}:mine", "bn"))
+    disturbed(regard.plug(host, f"{own}:mine", "bn", start="paper"))
     regard.save(host, tmp_path / "addon")
     own.write_text("raise SystemExit('run')")
     with pytest.raises(RegardError, match="never built from a file; plug the model first"):
         regard.load(fresh, tmp_path / "addon")
     own.write_text(OWN)
-    regard.plug(fresh, f"{own}:mine", "bn")
+    regard.plug(fresh, f"{own}:mine", "bn", start="paper")
     regard.load(fresh, tmp_path / "addon")
     assert torch.equal(fresh(X), host(X))
 
@@ -340,3 +340,26 @@ def test_a_write_that_fails_half_way_keeps_the_old_file(model, path, monkeypatch
         regard.save(model, path)
     assert path.read_bytes() == old
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_a_causal_mechanism_is_causal_again(tmp_path, disturbed):
+    model, x = nn.Sequential(nn.Linear(8, 8)), torch.randn(2, 5, 8)
+    plain = copy.deepcopy(model)
+    disturbed(regard.plug(model, "self", "0", example=x, causal=True))
+    regard.save(model, tmp_path / "addon")
+    fresh = copy.deepcopy(plain)
+    regard.load(fresh, tmp_path / "addon")
+    assert torch.equal(fresh(x), model(x))
+    assert torch.equal(fresh(x)[:, :2], fresh(x[:, :2]))
+    regard.plug(plain, "self", "0", example=x)
+    with pytest.raises(RegardError, match=r"'causal': True.*plug the same"):
+        regard.load(plain, tmp_path / "addon")
+
+
+def test_a_score_that_never_starts_as_the_identity_comes_back(tmp_path):
+    model, x = nn.Sequential(nn.Linear(8, 8)), torch.randn(2, 5, 8)
+    plain = copy.deepcopy(model)
+    regard.plug(model, "bilinear", "0", example=x, start="paper")
+    regard.save(model, tmp_path / "addon")
+    regard.load(plain, tmp_path / "addon")
+    assert torch.equal(plain(x), model(x))

@@ -178,6 +178,20 @@ def test_a_table_to_read_a_file_to_keep_and_a_page_to_show(tmp_path, capsys):
     assert "4 sites; 3 other modules are none" in page
 
 
+def test_a_table_says_why_modules_are_no_sites_and_shows_only_some():
+    text = regard.sites(network(), X, ["fc", "act"]).table()
+    _, act, blank, summary, reason = text.splitlines()
+    assert act.startswith("act ")
+    assert (blank, summary) == ("", "no sites: 1 of the modules asked for")
+    assert reason.startswith("  fc: gives shape [2, 4]: attention needs channels")
+    model = nn.Sequential(nn.Flatten(), *[nn.Linear(144, 144) for _ in range(5)])
+    lines = regard.sites(model, X, "*").table().splitlines()
+    assert lines[2] == "no sites: 6 of the modules asked for"
+    assert [line.split()[0] for line in lines[3:]] == ["0:", "1:", "2:", "…"]
+    assert lines[-1] == "  … and 3 more"
+    assert "no sites" not in regard.sites(network(), X, "act").table()
+
+
 def test_differences_of_any_outputs():
     one = {"a": torch.ones(2), "b": [(torch.zeros(3), torch.arange(2))]}
     other = {"a": torch.ones(2), "b": [(torch.full((3,), 0.5), torch.arange(2) + 1)]}
