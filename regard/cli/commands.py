@@ -106,7 +106,7 @@ def measure_model(options: Namespace) -> Answer:
         _, *arms = parse_arms(options.mechanism)
         if len(arms) > 1:
             raise RegardError(f"--with {options.mechanism}: one mechanism is measured at a time")
-        arms[0].plug_into(model, example, "identity")
+        arms[0].plug_into(model, example, "paper")
     found = measure(model, example, batch=options.batch, threads=options.threads)
     return Answer(found.json() if options.json else found.table())
 

@@ -10,7 +10,8 @@ bilinear    q W k                         Luong's "general"
 additive    v·tanh(q W + k U)             Bahdanau et al., arXiv:1409.0473, eq. in A.1.2
 =========== ============================= ==========================================
 
-Dot, scaled dot, cosine and bilinear run on PyTorch's fused attention.
+Dot, scaled dot, cosine and bilinear run on PyTorch's fused attention, additive on a kernel of ours
+where there is one: neither keeps anything as large as queries times keys.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from ..errors import RegardError, nearest
+from .choosing import wants_kernel
 
 Score = Literal["dot", "scaled_dot", "cosine", "bilinear", "additive"]
 
@@ -69,6 +71,10 @@ def attend(
         )  # fmt: skip
     _check_sources(query, key, value, score)
     if score == "additive":
+        if dropout == 0.0 and bias is None:
+            found = _tiled(tensors, learned, mask, causal)
+            if found is not None:
+                return found
         weights = attention_weights(query, key, score, learned, mask=mask, causal=causal, bias=bias)
         return F.dropout(weights, dropout) @ value
     fold = (*_fold(query, key, score, learned), value)
@@ -77,6 +83,23 @@ def attend(
         return F.scaled_dot_product_attention(*fold, dropout_p=dropout, is_causal=True, scale=scale)
     allowed = allowed_pairs(query, key, mask, causal)
     return _fused(fold, scale, allowed, bias, dropout)
+
+
+def _tiled(
+    sources: tuple[Tensor, Tensor, Tensor],
+    learned: tuple[Tensor, ...],
+    mask: Tensor | None,
+    causal: bool,
+) -> Tensor | None:
+    """Additive attention in tiles that fit the cache, on a kernel; None where there is none."""
+    (query, key, value), (w, u, v) = sources, learned
+    pairs = query.shape[:-1].numel() * key.shape[-2] * v.shape[-1]
+    if not wants_kernel(query, pairs // 8):
+        return None
+    from .cpu.attention import attended
+
+    allowed = None if mask is None else _aligned(mask, query, key)
+    return attended(query @ w, key @ u, value, v, mask=allowed, causal=causal)
 
 
 def reference_attend(

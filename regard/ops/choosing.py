@@ -48,13 +48,18 @@ def using(name: Implementation) -> Iterator[None]:
         _Chosen.name = before
 
 
-def wants_kernel(x: Tensor) -> bool:
-    """Whether a kernel of ours is to work on ``x``."""
+def wants_kernel(x: Tensor, work: int | None = None) -> bool:
+    """Whether a kernel of ours is to work on ``x``.
+
+    Args:
+        x: the largest input.
+        work: elements that the plain form would touch, those of ``x`` by default.
+    """
     if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
         return False
     if x.dtype is not torch.float32 or not x.is_cpu:
         return False
-    numbers = x.numel()
+    numbers = x.numel() if work is None else work
     if numbers < LEAST and (numbers == 0 or _name() != "cpu"):
         return False
     return _name() != "torch" and type(x) in (Tensor, nn.Parameter) and _eager() and there()

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from ..errors import RegardError
+from .choosing import wants_kernel
 
 
 def warp(x: Tensor, theta: Tensor, size: tuple[int, int] | None = None) -> Tensor:
@@ -39,6 +40,10 @@ def warp(x: Tensor, theta: Tensor, size: tuple[int, int] | None = None) -> Tenso
             f"warp takes a map [B, C, H, W] and theta [B, 2, 3]; got {tuple(x.shape)} and "
             f"{tuple(theta.shape)}"
         )
+    if theta.dtype is torch.float32 and theta.is_cpu and wants_kernel(x):
+        from .cpu.warping import warped
+
+        return warped(x, theta, size)
     return reference_warp(x, theta, size)
 
 

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-_FAST = {"reassoc", "contract", "arcp", "nsz"}
+FAST = {"reassoc", "contract", "arcp", "nsz"}
 """Sums may be reordered; NaN and infinities keep their meaning."""
 
 _log = logging.getLogger("regard")
@@ -29,7 +29,7 @@ def compiled(body: Callable[..., None], signature: Any) -> Any:
     with _lock, _cache_folder() as kept:
         _announce(kept)
         return cfunc(
-            signature, cache=kept is not None, fastmath=_FAST, error_model="numpy"
+            signature, cache=kept is not None, fastmath=FAST, error_model="numpy"
         )(body)  # fmt: skip
 
 

@@ -34,6 +34,12 @@ def integers(address, shape):
     return carray(_pointer(address), shape, np.int32)
 
 
+@njit(inline="always")
+def booleans(address, shape):
+    """The bytes of a boolean array of a shape at an address."""
+    return carray(_pointer(address), shape, np.uint8)
+
+
 @intrinsic
 def _bits(context: Any, value: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:

@@ -1,0 +1,117 @@
+"""Additive attention on kernels: memory grows with queries plus keys, not with their product."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from .kernels.additive import TILE, attend_additive
+from .kernels.additive_backward import attend_additive_backward
+from .once import first_derivative_only
+
+FURTHEST = 40.0
+"""Largest number whose exponential the kernels take; beyond it the plain form works."""
+LEAST_HIDDEN = 8
+"""Hidden features below which the plain form is more exact: errors of 1 - 2r do not average out."""
+TASKS = 8
+"""Parts that the backward is cut into, at least, where the keys allow it."""
+
+
+class Sizes(NamedTuple):
+    """Groups (samples times heads), queries, keys, hidden features, value features, heads."""
+
+    groups: int
+    queries: int
+    keys: int
+    hidden: int
+    size: int
+    heads: int
+
+
+def attended(
+    query: Tensor, key: Tensor, value: Tensor, v: Tensor, *, mask: Tensor | None, causal: bool
+) -> Tensor | None:
+    """``softmax(Σ v tanh(query + key)) value``; None for what the kernels do not take.
+
+    Args:
+        query, key: projected, ``[B, N, a]`` or ``[B, h, N, a]``.
+        value: ``[B, Nk, dv]`` or ``[B, h, Nk, dv]``.
+        v: ``[h, a]``.
+        mask: boolean, broadcastable to the logits.
+        causal: a query sees no later key.
+    """
+    shape = query.shape[:-2]
+    if key.shape[:-2] != shape or value.shape[:-2] != shape or len(v) not in (1, *shape[1:]):
+        return None
+    if v.shape[-1] < LEAST_HIDDEN:
+        return None
+    if any(t.dtype is not torch.float32 for t in (query, key, value, v)):
+        return None  # autocast projects to a shorter type
+    far = torch.stack([query.detach().abs().amax(), key.detach().abs().amax()])
+    if not bool((far <= FURTHEST).all()):
+        return None
+    if mask is not None:
+        mask = mask.expand(*shape, *mask.shape[-2:-1], key.shape[-2])
+        mask = mask if mask.stride(-1) == 1 else mask.contiguous()
+    flat = [t.reshape(-1, *t.shape[-2:]).contiguous() for t in (query, key, value)]
+    out: Tensor = _Additive.apply(*flat, v.contiguous(), mask, causal)
+    return out.view(*query.shape[:-1], value.shape[-1])
+
+
+def _sizes(query: Tensor, key: Tensor, value: Tensor, v: Tensor) -> Sizes:
+    groups, queries, hidden = query.shape
+    return Sizes(groups, queries, key.shape[1], hidden, value.shape[2], len(v))
+
+
+def _mask_words(mask: Tensor | None, queries: int, causal: bool) -> tuple[Tensor | int | None, ...]:
+    """A mask's address, its strides over samples, heads and queries, and causality."""
+    if mask is None:
+        return None, 0, 0, 0, int(causal)
+    sample, *head = (
+        s if n > 1 else 0 for s, n in zip(mask.stride(), mask.shape[:-2], strict=False)
+    )
+    along = mask.stride(-2) if mask.shape[-2] == queries else 0
+    return mask, sample, *(head or [0]), along, int(causal)
+
+
+class _Additive(Function):
+    """Flat projected queries and keys, values, v, a mask over all but queries → output."""
+
+    @staticmethod
+    def forward(ctx: Any, *given: Any) -> Tensor:
+        query, key, value, v, mask, causal = given
+        n = _sizes(query, key, value, v)
+        a, b = torch.exp(2 * query), torch.exp(2 * key)
+        out, sums = (
+            query.new_empty(n.groups, n.queries, n.size),
+            query.new_empty(n.groups, n.queries),
+        )
+        words = _mask_words(mask, n.queries, causal)
+        work = n.groups * n.queries * n.keys * n.hidden
+        attend_additive(n.groups * n.queries, work, a, b, v, value, out, sums, 0, 0, *n[1:], *words)
+        ctx.causal = causal
+        ctx.save_for_backward(a, b, v, value, out, sums, mask)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, d_out: Tensor) -> Any:
+        first_derivative_only("attend")
+        a, b, v, value, out, sums, mask = ctx.saved_tensors
+        n, d_out = _sizes(a, b, value, v), d_out.contiguous()
+        tiles = math.ceil(n.keys / TILE)
+        parts = max(1, min(tiles, math.ceil(TASKS / n.groups)))
+        inner = (out * d_out).sum(-1)
+        d_query, d_key = a.new_zeros(parts, *a.shape), torch.empty_like(b)
+        d_value, d_v = torch.zeros_like(value), a.new_zeros(parts, n.groups, n.hidden)
+        attend_additive_backward(
+            n.groups * parts, 2 * n.groups * n.queries * n.keys * n.hidden,
+            a, b, v, value, d_out, sums, inner, 0, *n[1:],
+            *_mask_words(mask, n.queries, ctx.causal), n.groups,
+            d_query, d_key, d_value, d_v, parts,
+        )  # fmt: skip
+        d_v = d_v.sum(0).view(-1, *v.shape).sum(0)
+        return d_query.sum(0), d_key, d_value, d_v, None, None
