@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..data import Images, load_images
-from ..errors import RegardError
+from ..errors import RegardError, unwritable
 from ..networks import input_size
-from ..training.checkpoint import unwritable, write_whole
+from ..training.checkpoint import write_whole
 from .arms import Arm, parse_arms
 from .executors import Event, Executor, LocalExecutor
 from .plan import Plan, device_of

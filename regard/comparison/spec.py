@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ..errors import RegardError
-from ..training.checkpoint import unwritable, write_whole
+from ..errors import RegardError, unwritable
+from ..training.checkpoint import write_whole
 from .arms import Arm
 from .sources import code_fingerprint, library_versions
 

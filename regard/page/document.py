@@ -11,7 +11,7 @@ import webbrowser
 from importlib.resources import files
 from pathlib import Path
 
-from ..errors import RegardError
+from ..errors import RegardError, unwritable
 from .markup import Child, Markup, element, join
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
@@ -73,7 +73,7 @@ class Page:
             half.write_bytes(self.html().encode("utf-8"))
             half.replace(target)
         except OSError as error:
-            raise RegardError(f"cannot write the page to {target}: {error.strerror}") from error
+            raise unwritable(target, error) from error
         finally:
             half.unlink(missing_ok=True)
         return target

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ..errors import RegardError
+from ..errors import RegardError, cause
 from .carrier import Side, first_tensor
 from .layouts import Evidence, channels_first
 from .patterns import host_modules
@@ -143,8 +143,7 @@ def run(model: nn.Module, example: Any) -> Any:
             raise
         except Exception as error:
             raise RegardError(
-                f"{type(model).__name__} cannot be run on the example: "
-                f"{type(error).__name__}: {error}"
+                f"{type(model).__name__} cannot be run on the example: {cause(error)}"
             ) from error
 
 

@@ -41,7 +41,9 @@ def modules_at(model: nn.Module, at: At) -> dict[str, nn.Module]:
         if not found:
             names = [n for n, _ in hosts if n]
             shown = pattern if isinstance(pattern, str) else _kind(pattern)
-            raise RegardError(f"at={shown!r} matches no module{nearest(shown, names)}")
+            alone = "; the model has none inside, '' is the model itself"
+            known = nearest(shown, names) if names else alone
+            raise RegardError(f"at={shown!r} matches no module{known}")
         chosen.update(found)
     if not chosen:
         raise RegardError(f"at={at!r} is empty; name at least one module")

@@ -14,7 +14,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from .. import __version__
-from ..errors import RegardError
+from ..errors import RegardError, unwritable
 from ..ops.layout import Layout
 from .carrier import CHILD, SIDES, Attachment, Side, addon_state, attach, host_mask, prepare_host
 from .handle import Plugged, places_of, plugged
@@ -58,7 +58,7 @@ def save(model: nn.Module, path: str | Path) -> None:
         beside.write_bytes(to_bytes(tensors, header))
         beside.replace(path)
     except OSError as error:
-        raise RegardError(f"{path} cannot be written: {error.strerror}") from None
+        raise unwritable(path, error) from None
     finally:
         if beside.is_file():
             beside.unlink()

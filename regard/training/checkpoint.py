@@ -15,8 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from ..errors import RegardError
-from ..errors import unwritable as unwritable  # noqa: PLC0414 - comparison takes it from here
+from ..errors import RegardError, unwritable
 
 NAME = "checkpoint.safetensors"
 Epochs = list[dict[str, float]]

@@ -142,3 +142,9 @@ def test_what_is_plugged_is_no_module_of_the_host():
 def test_what_matches_nothing_is_an_error(model, at, message):
     with pytest.raises(RegardError, match=message):
         modules_at(model, at)
+
+
+def test_a_bare_layer_has_no_modules_to_name():
+    with pytest.raises(RegardError, match=r"has none inside, '' is the model itself"):
+        modules_at(nn.Linear(3, 2), "**")
+    assert list(modules_at(nn.Linear(3, 2), "")) == [""]
