@@ -1,8 +1,9 @@
 """Which implementation a shared operation takes: the plain form in PyTorch, or a kernel.
 
-``auto`` takes a kernel where one is worth it: float32 on the CPU, a map that is not tiny, and a
-plain eager run. Whatever traces, transforms or records (``torch.compile``, export, ``torch.jit``,
-``torch.func``, forward-mode differentiation, dispatch modes) sees the plain form.
+``auto`` takes a kernel where one is worth it: float32 on the CPU, more work saved than a call of a
+kernel costs, and a plain eager run. Whatever traces, transforms or records (``torch.compile``,
+export, ``torch.jit``, ``torch.func``, forward-mode differentiation, dispatch modes) sees the plain
+form.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from ..errors import RegardError, nearest
 Implementation = Literal["auto", "torch", "cpu"]
 KNOWN = ("auto", "torch", "cpu")
 VARIABLE = "REGARD_IMPL"
-LEAST = 1 << 14
-"""Elements of a map below which the plain form is as fast."""
+LEAST = 3 << 17
+"""Elements that must not be read or written for a kernel to be worth its call, some 0.1 ms."""
 
 
 class _Chosen:
@@ -48,19 +49,19 @@ def using(name: Implementation) -> Iterator[None]:
         _Chosen.name = before
 
 
-def wants_kernel(x: Tensor, work: int | None = None) -> bool:
+def wants_kernel(x: Tensor, saved: float) -> bool:
     """Whether a kernel of ours is to work on ``x``.
 
     Args:
         x: the largest input.
-        work: elements that the plain form would touch, those of ``x`` by default.
+        saved: how many times as many elements the plain form touches beyond what the kernel does.
     """
     if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
         return False
     if x.dtype is not torch.float32 or not x.is_cpu:
         return False
-    numbers = x.numel() if work is None else work
-    if numbers < LEAST and (numbers == 0 or _name() != "cpu"):
+    numbers = x.numel()
+    if numbers == 0 or (numbers * saved < LEAST and _name() != "cpu"):
         return False
     return _name() != "torch" and type(x) in (Tensor, nn.Parameter) and _eager() and there()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
@@ -52,12 +53,19 @@ def gate(x: Tensor, *steps: Step, mask: Tensor | None = None, one_by_one: bool =
     Raises:
         RegardError: if ``excite`` gives a gate of another form.
     """
-    if mask is None and wants_kernel(x) and not has_torch_function((x,)):
+    if mask is None and wants_kernel(x, _saved(steps)) and not has_torch_function((x,)):
         from .cpu.gating import gated, joinable
 
         if joinable(steps):
             return gated(x, steps, one_by_one)
     return reference_gate(x, *steps, mask=mask)
+
+
+def _saved(steps: tuple[Step, ...]) -> float:
+    """What joining saves: little for a mean and a product, much for a maximum or a second step."""
+    if len(steps) > 1 or any("max" in step.stats for step in steps):
+        return 4
+    return 1 if torch.is_grad_enabled() else 1 / 8
 
 
 def reference_gate(x: Tensor, *steps: Step, mask: Tensor | None = None) -> Tensor:
@@ -66,32 +74,32 @@ def reference_gate(x: Tensor, *steps: Step, mask: Tensor | None = None) -> Tenso
     for step in steps:
         found = squeeze(x, step.over, step.stats, gate=_joined(gates), mask=mask)
         statistics = tuple(found[i] for i in range(len(step.stats)))  # torch.fx has no * of these
-        gates += (excited(x, step, statistics),)
+        gates += (formed(step.excite(*statistics), x, step.over),)
     return modulate(x, *gates)
 
 
-def excited(x: Tensor, step: Step, statistics: tuple[Tensor, ...]) -> Tensor:
-    """The gate that a step makes of its statistics, with as many axes as the map.
+def formed(made: Tensor, x: Tensor, over: str) -> Tensor:
+    """A step's gate with as many axes as its map.
 
     Raises:
         RegardError: if it has another form than the step's.
     """
-    return formed(step.excite(*statistics), x, step.over)
-
-
-def formed(made: Tensor, x: Tensor, over: str) -> Tensor:
-    """A gate with as many axes as its map, if it is one of the step's form."""
     if has_torch_function((made, x)):
         return handle_torch_function(formed, (made, x), made, x, over)
+    check_form(made, x, over)
+    return made if made.dim() == x.dim() else made[(...,) + (None,) * (x.dim() - 2)]
+
+
+def check_form(made: Tensor, x: Tensor, over: str) -> None:
+    """Refuse a gate that is not of its step's form."""
     ones = (1,) * (x.dim() - 2)
-    shape = (*made.shape, *ones) if made.dim() == 2 else tuple(made.shape)
     wanted = (1, *x.shape[2:]) if over == "channels" else (x.shape[1], *ones)
+    shape = (*made.shape, *ones) if made.dim() == 2 else tuple(made.shape)
     if shape[1:] != wanted or shape[0] not in (1, x.shape[0]):
         raise RegardError(
             f"a step over {over} makes a gate {[x.shape[0], *wanted]} for a map {list(x.shape)}; "
             f"excite gave {list(made.shape)}"
         )
-    return made.view(shape)
 
 
 def _joined(gates: tuple[Tensor, ...]) -> Tensor | None:

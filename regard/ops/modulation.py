@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
@@ -21,7 +22,7 @@ def modulate(x: Tensor, *gates: Tensor) -> Tensor:
     """
     if has_torch_function((x, *gates)):
         return handle_torch_function(modulate, (x, *gates), x, *gates)
-    if gates and wants_kernel(x):
+    if gates and wants_kernel(x, len(gates) - 1 + torch.is_grad_enabled() / 2):
         from .cpu.modulation import modulated
 
         found = modulated(x, gates)

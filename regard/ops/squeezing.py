@@ -43,13 +43,18 @@ def squeeze(
     given = tuple(t for t in (x, gate, mask) if t is not None)
     if has_torch_function(given):
         return handle_torch_function(squeeze, given, x, over, stats, gate=gate, mask=mask)
-    if mask is None and wants_kernel(x):
+    if mask is None and wants_kernel(x, _saved(stats, gate)):
         from .cpu.squeezing import squeezed
 
         found = squeezed(x, over, stats, gate)
         if found is not None:
             return found
     return reference_squeeze(x, over, stats, gate=gate, mask=mask)
+
+
+def _saved(stats: tuple[Stat, ...], gate: Tensor | None) -> int:
+    """A mean alone is as fast in PyTorch; another statistic, or the product, is one more read."""
+    return len(stats) - 1 + ("max" in stats) + 2 * (gate is not None)
 
 
 def reference_squeeze(

@@ -12,31 +12,33 @@ def a_map(numbers=LEAST):
 
 
 def test_a_kernel_is_wanted_for_float32_on_the_cpu_that_is_not_tiny():
-    assert wants_kernel(a_map())
-    assert not wants_kernel(a_map(LEAST - 64))
-    assert not wants_kernel(a_map().double())
-    assert not wants_kernel(a_map().bfloat16())
-    assert not wants_kernel(a_map().to("meta"))
-    assert not wants_kernel(torch.zeros(0, 4, 8, 8))
+    assert wants_kernel(a_map(), 1)
+    assert not wants_kernel(a_map(LEAST - 64), 1)
+    assert wants_kernel(a_map(LEAST // 4), 4)
+    assert not wants_kernel(a_map(), 1 / 2)
+    assert not wants_kernel(a_map().double(), 1)
+    assert not wants_kernel(a_map().bfloat16(), 1)
+    assert not wants_kernel(a_map().to("meta"), 1)
+    assert not wants_kernel(torch.zeros(0, 4, 8, 8), 1)
 
 
 def test_the_choice_of_the_environment_and_of_a_with_block(monkeypatch):
     monkeypatch.setenv(choosing.VARIABLE, "torch")
-    assert not wants_kernel(a_map())
+    assert not wants_kernel(a_map(), 1)
     with using("cpu"):
-        assert wants_kernel(a_map(64))
-        assert not wants_kernel(torch.zeros(0, 4, 8, 8))
+        assert wants_kernel(a_map(64), 1)
+        assert not wants_kernel(torch.zeros(0, 4, 8, 8), 1)
         with using("torch"):
-            assert not wants_kernel(a_map())
-        assert wants_kernel(a_map(64))
-    assert not wants_kernel(a_map())
+            assert not wants_kernel(a_map(), 1)
+        assert wants_kernel(a_map(64), 1)
+    assert not wants_kernel(a_map(), 1)
     monkeypatch.setenv(choosing.VARIABLE, "")
-    assert wants_kernel(a_map())
+    assert wants_kernel(a_map(), 1)
     monkeypatch.setenv(choosing.VARIABLE, "tosch")
     with pytest.raises(
         RegardError, match=r"REGARD_IMPL is 'tosch'.*torch.*known: auto, torch, cpu"
     ):
-        wants_kernel(a_map())
+        wants_kernel(a_map(), 1)
     with pytest.raises(RegardError, match="'gpu'"), using("gpu"):
         pass
 
@@ -45,8 +47,8 @@ def test_whatever_traces_or_transforms_sees_the_plain_form():
     x = a_map()
 
     def plain(x):
-        assert not wants_kernel(x)
-        return squeeze(x, "space")[0]
+        assert not wants_kernel(x, 8)
+        return squeeze(x, "space", ("max",))[0]
 
     class Plain(torch.nn.Module):
         def forward(self, x):

@@ -6,7 +6,7 @@ from torch import nn
 
 from regard.errors import RegardError
 from regard.maps import record
-from regard.ops import Step, gate, modulate, squeeze
+from regard.ops import Step, gate, modulate, squeeze, using
 
 
 def drawn(shape, seed=0):
@@ -67,7 +67,7 @@ class Gated(nn.Module):
 
 def test_a_recorder_sees_each_gate_of_a_map_that_is_worth_a_kernel():
     x = drawn((2, 64, 20, 20)).float()
-    with torch.no_grad(), record(Gated()) as found:
+    with using("cpu"), torch.no_grad(), record(Gated()) as found:
         y = Gated()(x)
     assert [m.kind for m in found] == ["gate", "gate"]
     torch.testing.assert_close(y, x * found[0].values * found[1].values)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from ..gating import Step, excited
+from ..gating import Step, check_form
 from .layout import Blocks, blocks, like
 from .modulation import Gates, product
 from .once import first_derivative_only
@@ -40,6 +40,8 @@ def gated(x: Tensor, steps: tuple[Step, ...], one_by_one: bool) -> Tensor:
         return _with_gradients(b, steps)
     out = torch.empty_like(b.x)
     together = max(1, PART // (b.rows * b.inner)) if one_by_one else b.outer
+    if together >= b.outer:
+        return product(b, _gates(b, steps), out)
     for start in range(0, b.outer, together):
         part = b.part(start, min(start + together, b.outer))
         product(part, _gates(part, steps), out[start : start + together])
@@ -52,7 +54,7 @@ def _gates(b: Blocks, steps: tuple[Step, ...]) -> Gates:
     for step in steps:
         inner = _is_inner(b, step)
         found = reduce(b, inner, gates[inner], "max" in step.stats)
-        gates = _with(gates, inner, excited(b.x, step, _shaped(b, step, found)))
+        gates = _with(gates, b, step, step.excite(*_shaped(b, step, found)))
     return gates
 
 
@@ -65,7 +67,7 @@ def _with_gradients(b: Blocks, steps: tuple[Step, ...]) -> Tensor:
         inner = _is_inner(b, step)
         own = [tokens.pop(0) for _ in step.stats]
         statistics = _Squeeze.apply(plan, index, still, gates[inner], *own)
-        gates = _with(gates, inner, excited(b.x, step, statistics))
+        gates = _with(gates, b, step, step.excite(*statistics))
     out: Tensor = _Product.apply(plan, x, *gates)
     return out
 
@@ -75,11 +77,14 @@ def _is_inner(b: Blocks, step: Step) -> bool:
     return (step.over == "space") != b.last
 
 
-def _with(gates: Gates, inner: bool, made: Tensor) -> Gates:
+def _with(gates: Gates, b: Blocks, step: Step, made: Tensor) -> Gates:
     """One gate more: over the rows if its statistics were across the innermost axis."""
-    batch = max(made.shape[0], *(g.shape[0] for g in gates if g is not None), 1)
-    flat = made.float().reshape(made.shape[0], -1).expand(batch, -1).contiguous()
-    return (flat, gates[1]) if inner else (gates[0], flat)
+    check_form(made, b.x, step.over)
+    made = made if made.dtype is torch.float32 else made.float()
+    if made.shape[0] != b.outer:
+        made = made.expand(b.outer, *made.shape[1:])
+    made = made.contiguous()
+    return (made, gates[1]) if _is_inner(b, step) else (gates[0], made)
 
 
 def _shaped(b: Blocks, step: Step, found: Statistics) -> tuple[Tensor, ...]:
@@ -101,7 +106,7 @@ class _Plan:
     Args:
         b: how the map lies in memory; the map itself is kept by autograd.
         steps: of the gating.
-        gates: all gates, flat.
+        gates: over the rows and along the innermost axis.
         found: the statistics of each step.
     """
 

@@ -14,7 +14,7 @@ from .once import first_derivative_only
 from .sweeping import gradients_of_gates
 
 Gates = tuple[Tensor | None, Tensor | None]
-"""A gate for the rows ``[O, R]`` and one along the innermost axis ``[O, I]``, flat."""
+"""A gate for the rows, O·R numbers, and one along the innermost axis, O·I, each contiguous."""
 
 
 def product(b: Blocks, gates: Gates, out: Tensor | None = None) -> Tensor:

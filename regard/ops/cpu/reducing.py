@@ -38,11 +38,12 @@ def reduce(
         placed: its places too.
     """
     kept = b.rows if inner else b.inner
-    floats = b.x.new_empty((2 if highest else 1, b.outer, kept))
-    places = torch.empty((2, b.outer, kept), dtype=torch.int32) if placed else None
-    top = floats[1] if highest else None
-    first, ties = (None, None) if places is None else (places[0], places[1])
-    outputs = (b.x, gate, floats[0], top, first, ties, b.rows, b.inner)
+    shape = (b.outer, kept)
+    mean = torch.empty(shape)
+    top = torch.empty(shape) if highest else None
+    first = torch.empty(shape, dtype=torch.int32) if placed else None
+    ties = torch.empty(shape, dtype=torch.int32) if placed else None
+    outputs = (b.x, gate, mean, top, first, ties, b.rows, b.inner)
     which = (gate is not None, highest, placed)
     if inner:
         across[which](b.outer * b.rows, b.size, *outputs)
@@ -50,4 +51,4 @@ def reduce(
         width = block_width(b.outer, b.inner)
         tasks = b.outer * -(-b.inner // width)
         down[which](tasks, b.size, *outputs, width)
-    return Statistics(floats[0], top, first, ties)
+    return Statistics(mean, top, first, ties)

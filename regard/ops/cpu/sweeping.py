@@ -53,16 +53,18 @@ def sent(of: Statistics, came: Came, reduced: int, *, inner: bool, gated: bool) 
 def gradients_of_gates(
     b: Blocks, dy: Tensor, row: Tensor | None, inner: Tensor | None
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Of ``y = x · row · inner``: the gates' gradients, ``[O, R]`` and ``[O, I]``."""
+    """Of ``y = x · row · inner``: the gradients of the gates, in their shapes."""
     width = block_width(b.outer, b.inner)
     parts = 1 if b.outer >= PARTS else min(PARTS, -(-b.inner // width))
     d_row = None if row is None else b.x.new_empty((parts, b.outer, b.rows))
-    d_inner = None if inner is None else b.x.new_empty((b.outer, b.inner))
+    d_inner = None if inner is None else torch.empty_like(inner)
     sweep_gates[row is not None, inner is not None](
         b.outer * parts, 2 * b.size, b.x, dy, row, inner, d_row, d_inner,
         b.rows, b.inner, b.outer, parts, width,
     )  # fmt: skip
-    return None if d_row is None else d_row.sum(0) if parts > 1 else d_row[0], d_inner
+    if row is None or d_row is None:
+        return None, d_inner
+    return (d_row.sum(0) if parts > 1 else d_row).view(row.shape), d_inner
 
 
 def gradient_through(b: Blocks, gate: Tensor, part: Sent, into: Tensor) -> None:

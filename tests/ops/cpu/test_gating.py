@@ -288,3 +288,20 @@ def test_the_same_bits_on_any_number_of_threads(with_kernels, drawn):
     assert all(map(torch.equal, found[0], found[2]))
     assert y.isfinite().all()
     assert dx.isfinite().all()
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
+@pytest.mark.parametrize("part", [1, 1 << 30], ids=["sample by sample", "together"])
+def test_one_gate_for_all_samples(part, last, monkeypatch, with_kernels, drawn):
+    """A gate may have a batch of one: it is every sample's."""
+    monkeypatch.setattr(gating, "PART", part)
+    fixed = torch.rand(1, 6).requires_grad_()
+    step = Step("space", ("mean",), lambda mean: fixed)
+    x, dy = drawn((3, 6, 8, 8), 1, last=last), drawn((3, 6, 8, 8), 2)
+    wanted = x * fixed.detach()[..., None, None]
+    with torch.no_grad():
+        assert torch.equal(gate(x, step, one_by_one=True), wanted)
+    y = gate(x, step)
+    assert torch.equal(y, wanted)
+    y.backward(dy)
+    torch.testing.assert_close(fixed.grad, (x * dy).sum((0, 2, 3))[None])
