@@ -66,7 +66,8 @@ class EfficientChannelAttention(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """``x [B, C, *space]``, gated; ``mask`` is boolean ``[B, *space]``, True = real."""
         x = expect(x, 1, self.channels, "eca")
-        return gate(x, Step("space", ("mean",), self.excite), mask=mask, one_by_one=True)
+        step = Step("space", ("mean",), self.excite)
+        return gate(x, step, mask=mask, one_by_one=True, spent=True)
 
     def excite(self, mean: Tensor) -> Tensor:
         """Means ``[B, C, 1, …]`` → gate ``[B, C]``."""

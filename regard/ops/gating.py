@@ -17,6 +17,7 @@ from torch.overrides import handle_torch_function, has_torch_function
 
 from ..errors import RegardError
 from .choosing import wants_kernel
+from .handover import may_overwrite
 from .modulation import modulate
 from .squeezing import Stat, squeeze
 
@@ -35,7 +36,13 @@ class Step(NamedTuple):
     excite: Callable[..., Tensor]
 
 
-def gate(x: Tensor, *steps: Step, mask: Tensor | None = None, one_by_one: bool = False) -> Tensor:
+def gate(
+    x: Tensor,
+    *steps: Step,
+    mask: Tensor | None = None,
+    one_by_one: bool = False,
+    spent: bool = False,
+) -> Tensor:
     """A map times the gates that its own statistics excite.
 
     Args:
@@ -46,6 +53,8 @@ def gate(x: Tensor, *steps: Step, mask: Tensor | None = None, one_by_one: bool =
         one_by_one: no gate depends on another sample of the batch (as in BatchNorm in training), so
             that without gradients the samples may be gated a few at a time, while they lie in the
             cache.
+        spent: the caller needs ``x`` no more. It is then written over, but only where its owner
+            allows that (``overwriting``): behind a host's convolution, say, and without gradients.
 
     Returns:
         ``[B, C, *space]``; nobody else holds it, the caller may write into it.
@@ -53,29 +62,38 @@ def gate(x: Tensor, *steps: Step, mask: Tensor | None = None, one_by_one: bool =
     Raises:
         RegardError: if ``excite`` gives a gate of another form.
     """
-    if mask is None and wants_kernel(x, _saved(steps)) and not has_torch_function((x,)):
+    if has_torch_function((x,)):
+        return reference_gate(x, *steps, mask=mask)
+    over = spent and may_overwrite(x)
+    if mask is None and wants_kernel(x, _saved(steps, over)):
         from .cpu.gating import gated, joinable
 
         if joinable(steps):
-            return gated(x, steps, one_by_one)
-    return reference_gate(x, *steps, mask=mask)
+            return gated(x, steps, one_by_one, over)
+    return reference_gate(x, *steps, mask=mask, over=over)
 
 
-def _saved(steps: tuple[Step, ...]) -> float:
+def _saved(steps: tuple[Step, ...], over: bool) -> float:
     """What joining saves: little for a mean and a product, much for a maximum or a second step."""
     if len(steps) > 1 or any("max" in step.stats for step in steps):
         return 4
-    return 1 if torch.is_grad_enabled() else 1 / 8
+    return 1 if torch.is_grad_enabled() or over else 1 / 8
 
 
-def reference_gate(x: Tensor, *steps: Step, mask: Tensor | None = None) -> Tensor:
-    """The definition of :func:`gate`: one operation after the other."""
+def reference_gate(
+    x: Tensor, *steps: Step, mask: Tensor | None = None, over: bool = False
+) -> Tensor:
+    """The definition of :func:`gate`: one operation after the other; ``over`` writes into ``x``."""
     gates: tuple[Tensor, ...] = ()
     for step in steps:
         found = squeeze(x, step.over, step.stats, gate=_joined(gates), mask=mask)
         statistics = tuple(found[i] for i in range(len(step.stats)))  # torch.fx has no * of these
         gates += (formed(step.excite(*statistics), x, step.over),)
-    return modulate(x, *gates)
+    if not over:
+        return modulate(x, *gates)
+    for made in gates:
+        x.mul_(made)
+    return x
 
 
 def formed(made: Tensor, x: Tensor, over: str) -> Tensor:

@@ -1,7 +1,7 @@
 """Surgery on models: sites, plug, unplug, save and load the add-on alone.
 
-Order: masks, carrier, patterns, layouts, observation, refusals, reading, survey, handle, plugging,
-saving.
+Order: masks, ownership, carrier, patterns, layouts, observation, refusals, reading, survey, handle,
+plugging, saving.
 """
 
 from .handle import Plugged, plugged, unplug

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import RegardError
-from ..ops import from_map, from_tokens, to_map, to_tokens
+from ..ops import from_map, from_tokens, overwriting, to_map, to_tokens
 from ..ops.layout import Layout
 from .masks import HostMask, fitting
+from .ownership import is_ours_alone
 
 CHILD = "regard"
 MASKS = "_regard_masks"
@@ -170,7 +171,12 @@ def addon_state(host: nn.Module) -> dict[str, Any]:
 
 def _run_after(site: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
     attachment = site.regard.after  # type: ignore[union-attr]
-    return on_first_tensor(output, attachment) if attachment.enabled else None  # type: ignore[arg-type, union-attr]
+    if not attachment.enabled:  # type: ignore[union-attr]
+        return None
+    if is_ours_alone(site, output):
+        with overwriting(output):
+            return attachment(output)  # type: ignore[operator]
+    return on_first_tensor(output, attachment)  # type: ignore[arg-type]
 
 
 def _run_before(

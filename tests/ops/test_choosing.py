@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import regard
 from regard.errors import RegardError
@@ -61,7 +62,7 @@ def test_whatever_traces_or_transforms_sees_the_plain_form():
     torch.export.export(Plain(), (x,))
     torch.compile(Plain(), backend="eager", fullgraph=True)(x)
     torch.fx.symbolic_trace(Plain())
-    with torch.utils.flop_counter.FlopCounterMode(display=False):
+    with FlopCounterMode(display=False):
         plain(x)
     with torch.autograd.forward_ad.dual_level():
         plain(x)

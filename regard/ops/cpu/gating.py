@@ -33,12 +33,12 @@ def joinable(steps: tuple[Step, ...]) -> bool:
     return 0 < len(steps) == len({step.over for step in steps})
 
 
-def gated(x: Tensor, steps: tuple[Step, ...], one_by_one: bool) -> Tensor:
-    """A map gated by joinable steps; see :func:`regard.ops.gate`."""
+def gated(x: Tensor, steps: tuple[Step, ...], one_by_one: bool, over: bool) -> Tensor:
+    """A map gated by joinable steps, written over itself if wanted; see :func:`regard.ops.gate`."""
     b = blocks(x)
     if torch.is_grad_enabled():
         return _with_gradients(b, steps)
-    out = torch.empty_like(b.x)
+    out = b.x if over and b.x is x else torch.empty_like(b.x)
     together = max(1, PART // (b.rows * b.inner)) if one_by_one else b.outer
     if together >= b.outer:
         return product(b, _gates(b, steps), out)
