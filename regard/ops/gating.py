@@ -74,10 +74,11 @@ def gate(
 
 
 def _saved(steps: tuple[Step, ...], over: bool) -> float:
-    """What joining saves: little for a mean and a product, much for a maximum or a second step."""
+    """What joining saves: much for a maximum or a second step; for a mean and a product only a
+    gradient as large as the map, or a fresh output."""
     if len(steps) > 1 or any("max" in step.stats for step in steps):
         return 4
-    return 1 if torch.is_grad_enabled() or over else 1 / 8
+    return 1 if torch.is_grad_enabled() else over / 6
 
 
 def reference_gate(

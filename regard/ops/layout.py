@@ -33,7 +33,9 @@ def to_map(x: Tensor, layout: Layout) -> Tensor:
         return handle_torch_function(to_map, (x,), x, layout)
     if layout == "LNC":
         return x.permute(1, 2, 0)
-    return x.movedim(channel_axis(layout), 1)
+    axis = channel_axis(layout)
+    # No view where none is needed: writing into one later, as hosts do, costs autograd a copy.
+    return x if axis == 1 else x.movedim(axis, 1)
 
 
 def from_map(y: Tensor, layout: Layout) -> Tensor:
@@ -42,7 +44,8 @@ def from_map(y: Tensor, layout: Layout) -> Tensor:
         return handle_torch_function(from_map, (y,), y, layout)
     if layout == "LNC":
         return y.permute(2, 0, 1)
-    return y.movedim(1, channel_axis(layout))
+    axis = channel_axis(layout)
+    return y if axis == 1 else y.movedim(1, axis)
 
 
 def to_tokens(x: Tensor, layout: Layout | None = None) -> Tensor:
