@@ -17,8 +17,8 @@ FURTHEST = 40.0
 """Largest number whose exponential the kernels take; beyond it the plain form works."""
 LEAST_HIDDEN = 8
 """Hidden features below which the plain form is more exact: errors of 1 - 2r do not average out."""
-TASKS = 8
-"""Parts that the backward is cut into, at least, where the keys allow it."""
+TASKS = 4
+"""Parts that the backward is cut into where the keys allow it; each has a d query of its own."""
 
 
 class Sizes(NamedTuple):
