@@ -75,7 +75,7 @@ class ChannelGate(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """``x [B, C, *space]``, gated; ``mask`` is boolean ``[B, *space]``, True = real."""
         x = expect(x, 1, self.channels, "cbam_channel")
-        return gate(x, self.step, mask=mask, one_by_one=True, spent=True)
+        return gate(x, self.step, mask=mask, spent=True)
 
 
 class SpatialGate(nn.Module):
@@ -136,7 +136,7 @@ class SpatialGate(nn.Module):
         """``x [B, C, *space]``, gated; ``mask`` is boolean ``[B, *space]``, True = real."""
         what = f"cbam_spatial with dims={self.dims}"
         x = expect(x, 1, self.channels, what, axes=self.dims + 2)
-        return gate(x, self.step, mask=mask, one_by_one=not self.training, spent=True)
+        return gate(x, self.step, mask=mask, spent=True)
 
 
 class CBAM(nn.Module):
@@ -175,7 +175,7 @@ class CBAM(nn.Module):
         dims = self.spatial.dims
         x = expect(x, 1, self.channel.channels, f"cbam with dims={dims}", axes=dims + 2)
         steps = self.channel.step, self.spatial.step
-        return gate(x, *steps, mask=mask, one_by_one=not self.training, spent=True)
+        return gate(x, *steps, mask=mask, spent=True)
 
 
 CBAM_CARD = Card(

@@ -67,7 +67,7 @@ class EfficientChannelAttention(nn.Module):
         """``x [B, C, *space]``, gated; ``mask`` is boolean ``[B, *space]``, True = real."""
         x = expect(x, 1, self.channels, "eca")
         step = Step("space", ("mean",), self.excite)
-        return gate(x, step, mask=mask, one_by_one=True, spent=True)
+        return gate(x, step, mask=mask, spent=True)
 
     def excite(self, mean: Tensor) -> Tensor:
         """Means ``[B, C, 1, …]`` → gate ``[B, C]``."""

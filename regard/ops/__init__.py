@@ -1,6 +1,6 @@
 """The few hot functions that the mechanisms share.
 
-Order: layout, choosing, handover, squeezing, modulation, gating, warping, attention.
+Order: layout, choosing, handover, steps, squeezing, modulation, gating, warping, attention.
 
 Each function is overridable through ``__torch_function__``: a recorder sees the call without
 touching the model, and ``torch.fx`` keeps it as one node. ``reference_x`` defines ``x``.
@@ -8,11 +8,12 @@ touching the model, and ``torch.fx`` keeps it as one node. ``reference_x`` defin
 
 from .attention import attend, attention_weights
 from .choosing import using
-from .gating import Step, gate
+from .gating import gate
 from .handover import overwriting
 from .layout import expect, from_map, from_tokens, to_map, to_tokens
 from .modulation import modulate
 from .squeezing import squeeze
+from .steps import Step
 from .warping import warp
 
 __all__ = [

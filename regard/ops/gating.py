@@ -8,41 +8,18 @@ joined, it is written once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple
-
 import torch
 from torch import Tensor
-from torch.overrides import handle_torch_function, has_torch_function
+from torch.overrides import has_torch_function
 
-from ..errors import RegardError
 from .choosing import wants_kernel
 from .handover import may_overwrite
 from .modulation import modulate
-from .squeezing import Stat, squeeze
+from .squeezing import squeeze
+from .steps import Step, formed
 
 
-class Step(NamedTuple):
-    """One gate of a mechanism.
-
-    Args:
-        over: what is squeezed: ``space`` gives a gate over channels, ``channels`` one over space.
-        stats: the statistics, in the order in which ``excite`` takes them.
-        excite: statistics → gate, ``[B, C]`` or ``[B, C, 1, …]``, or ``[B, 1, *space]``.
-    """
-
-    over: Literal["space", "channels"]
-    stats: tuple[Stat, ...]
-    excite: Callable[..., Tensor]
-
-
-def gate(
-    x: Tensor,
-    *steps: Step,
-    mask: Tensor | None = None,
-    one_by_one: bool = False,
-    spent: bool = False,
-) -> Tensor:
+def gate(x: Tensor, *steps: Step, mask: Tensor | None = None, spent: bool = False) -> Tensor:
     """A map times the gates that its own statistics excite.
 
     Args:
@@ -50,9 +27,6 @@ def gate(
         steps: the gates, in order; each step's statistics are those of the map times the gates
             before it.
         mask: boolean ``[B, *space]``, True = a real position; see :func:`squeeze`.
-        one_by_one: no gate depends on another sample of the batch (as in BatchNorm in training), so
-            that without gradients the samples may be gated a few at a time, while they lie in the
-            cache.
         spent: the caller needs ``x`` no more. It is then written over, but only where its owner
             allows that (``overwriting``): behind a host's convolution, say, and without gradients.
 
@@ -69,7 +43,7 @@ def gate(
         from .cpu.gating import gated, joinable
 
         if joinable(steps):
-            return gated(x, steps, one_by_one, over)
+            return gated(x, steps, over)
     return reference_gate(x, *steps, mask=mask, over=over)
 
 
@@ -95,30 +69,6 @@ def reference_gate(
     for made in gates:
         x.mul_(made)
     return x
-
-
-def formed(made: Tensor, x: Tensor, over: str) -> Tensor:
-    """A step's gate with as many axes as its map.
-
-    Raises:
-        RegardError: if it has another form than the step's.
-    """
-    if has_torch_function((made, x)):
-        return handle_torch_function(formed, (made, x), made, x, over)
-    check_form(made, x, over)
-    return made if made.dim() == x.dim() else made[(...,) + (None,) * (x.dim() - 2)]
-
-
-def check_form(made: Tensor, x: Tensor, over: str) -> None:
-    """Refuse a gate that is not of its step's form."""
-    ones = (1,) * (x.dim() - 2)
-    wanted = (1, *x.shape[2:]) if over == "channels" else (x.shape[1], *ones)
-    shape = (*made.shape, *ones) if made.dim() == 2 else tuple(made.shape)
-    if shape[1:] != wanted or shape[0] not in (1, x.shape[0]):
-        raise RegardError(
-            f"a step over {over} makes a gate {[x.shape[0], *wanted]} for a map {list(x.shape)}; "
-            f"excite gave {list(made.shape)}"
-        )
 
 
 def _joined(gates: tuple[Tensor, ...]) -> Tensor | None:

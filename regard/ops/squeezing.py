@@ -5,16 +5,12 @@ The first of the three steps shared by gating mechanisms: squeeze, excite, modul
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from .choosing import wants_kernel
-
-Over = Literal["space", "channels", "height", "width"]
-Stat = Literal["mean", "max"]
+from .steps import Over, Stat
 
 
 def squeeze(

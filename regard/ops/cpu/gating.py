@@ -17,15 +17,12 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from ..gating import Step, check_form
+from ..steps import Step, check_form
 from .layout import Blocks, blocks, like
 from .modulation import Gates, product
 from .once import first_derivative_only
 from .reducing import Statistics, reduce
 from .sweeping import Sent, gradient_of_map, gradient_through, gradients_of_gates, sent
-
-PART = 1 << 24
-"""Elements of the samples that are gated together without gradients: they stay in the cache."""
 
 
 def joinable(steps: tuple[Step, ...]) -> bool:
@@ -33,19 +30,13 @@ def joinable(steps: tuple[Step, ...]) -> bool:
     return 0 < len(steps) == len({step.over for step in steps})
 
 
-def gated(x: Tensor, steps: tuple[Step, ...], one_by_one: bool, over: bool) -> Tensor:
+def gated(x: Tensor, steps: tuple[Step, ...], over: bool) -> Tensor:
     """A map gated by joinable steps, written over itself if wanted; see :func:`regard.ops.gate`."""
     b = blocks(x)
     if torch.is_grad_enabled():
         return _with_gradients(b, steps)
     out = b.x if over and b.x is x else torch.empty_like(b.x)
-    together = max(1, PART // (b.rows * b.inner)) if one_by_one else b.outer
-    if together >= b.outer:
-        return product(b, _gates(b, steps), out)
-    for start in range(0, b.outer, together):
-        part = b.part(start, min(start + together, b.outer))
-        product(part, _gates(part, steps), out[start : start + together])
-    return out
+    return product(b, _gates(b, steps), out)
 
 
 def _gates(b: Blocks, steps: tuple[Step, ...]) -> Gates:

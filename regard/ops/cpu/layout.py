@@ -31,10 +31,6 @@ class Blocks(NamedTuple):
         """Elements of the map."""
         return self.outer * self.rows * self.inner
 
-    def part(self, start: int, stop: int) -> Blocks:
-        """Samples from ``start`` to before ``stop``."""
-        return self._replace(x=self.x[start:stop], outer=stop - start)
-
 
 def is_dense(x: Tensor) -> bool:
     """Whether the memory is channels first or channels last, without gaps."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from ..squeezing import Over, Stat
+from ..steps import Over, Stat
 from .layout import Blocks, blocks, dense, is_dense
 from .modulation import form
 from .once import first_derivative_only

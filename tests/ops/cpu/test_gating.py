@@ -10,7 +10,6 @@ from torch.utils.checkpoint import checkpoint
 import regard
 from regard.errors import RegardError
 from regard.ops import Step, gate, modulate, squeeze, using
-from regard.ops.cpu import gating
 
 SHAPES = [(2, 19, 17, 23), (1, 70, 13, 9), (3, 5, 41), (2, 6, 5, 4, 7), (4, 1, 8, 8), (5, 33, 1, 1)]
 NAMES = ["se", "eca", "cbam_channel", "cbam_spatial", "cbam"]
@@ -61,10 +60,8 @@ def test_output_and_gradients_are_as_exact_as_the_plain_form(
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
-@pytest.mark.parametrize("part", [1, 1 << 30], ids=["sample by sample", "together"])
 @pytest.mark.parametrize("name", NAMES)
-def test_without_gradients_in_parts_or_together(name, part, last, monkeypatch, with_kernels, drawn):
-    monkeypatch.setattr(gating, "PART", part)
+def test_without_gradients(name, last, with_kernels, drawn):
     shape = (3, 18, 9, 11)
     module, x = mechanism(name, shape).eval(), drawn(shape, 3, last=last)
     before = x.clone()
@@ -291,16 +288,14 @@ def test_the_same_bits_on_any_number_of_threads(with_kernels, drawn):
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
-@pytest.mark.parametrize("part", [1, 1 << 30], ids=["sample by sample", "together"])
-def test_one_gate_for_all_samples(part, last, monkeypatch, with_kernels, drawn):
+def test_one_gate_for_all_samples(last, with_kernels, drawn):
     """A gate may have a batch of one: it is every sample's."""
-    monkeypatch.setattr(gating, "PART", part)
     fixed = torch.rand(1, 6).requires_grad_()
     step = Step("space", ("mean",), lambda mean: fixed)
     x, dy = drawn((3, 6, 8, 8), 1, last=last), drawn((3, 6, 8, 8), 2)
     wanted = x * fixed.detach()[..., None, None]
     with torch.no_grad():
-        assert torch.equal(gate(x, step, one_by_one=True), wanted)
+        assert torch.equal(gate(x, step), wanted)
     y = gate(x, step)
     assert torch.equal(y, wanted)
     y.backward(dy)
