@@ -63,7 +63,7 @@ def wants_kernel(x: Tensor, saved: float) -> bool:
     numbers = x.numel()
     if numbers == 0 or (numbers * saved < LEAST and _name() != "cpu"):
         return False
-    return _name() != "torch" and type(x) in (Tensor, nn.Parameter) and _eager() and there()
+    return _name() != "torch" and type(x) in (Tensor, nn.Parameter) and eager() and there()
 
 
 def _name() -> str:
@@ -77,8 +77,8 @@ def _known(name: str) -> str:
     return name
 
 
-def _eager() -> bool:
-    """Nothing traces, transforms or records the call."""
+def eager() -> bool:
+    """Whether no transform, no dispatch mode and no forward-mode differentiation is at work."""
     return (
         torch._C._functorch.peek_interpreter_stack() is None
         and torch._C._len_torch_dispatch_stack() == 0

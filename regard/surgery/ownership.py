@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
+from ..ops.choosing import eager
+
 _MAKERS = frozenset(
     {
         nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d,
@@ -38,7 +40,6 @@ def _watched() -> bool:
     """Whether a mode, a transform or a trace looks at the calls."""
     return (
         torch._C._is_torch_function_mode_enabled()
-        or torch._C._len_torch_dispatch_stack() > 0
-        or torch._C._functorch.peek_interpreter_stack() is not None
         or torch._C._get_tracing_state() is not None
+        or not eager()
     )

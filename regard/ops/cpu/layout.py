@@ -63,9 +63,9 @@ def like(y: Tensor, of: Blocks) -> Tensor:
     return y.movedim(1, -1).contiguous().movedim(-1, 1)
 
 
-def block_width(outer: int, inner: int, most: int = 1024, tasks: int = 8) -> int:
+def block_width(outer: int, inner: int) -> int:
     """Columns that a task takes, so that a few samples still give several tasks."""
-    width = most
-    while width > 64 and outer * math.ceil(inner / width) < tasks:
+    width = 1024
+    while width > 64 and outer * math.ceil(inner / width) < 8:
         width //= 2
     return width
