@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..errors import RegardError
+from ..ops import ScaledSigmoid
 
 StartOption = Literal["paper", "identity"]
 
 
-class Sigmoid(nn.Module):
+class Sigmoid(ScaledSigmoid):
     """σ, or 2σ for a gate that starts as the identity: zero logits then give a gate of one."""
 
     def __init__(self, start: StartOption) -> None:
-        super().__init__()
-        self.top = {"paper": 1.0, "identity": 2.0}[check_start(start)]
-
-    def forward(self, logits: Tensor) -> Tensor:
-        """Gate of the same shape as ``logits``."""
-        gate = torch.sigmoid(logits)
-        return gate if self.top == 1.0 else self.top * gate
-
-    def extra_repr(self) -> str:
-        """Shown by ``print(model)``."""
-        return f"top={self.top:g}"
+        super().__init__({"paper": 1.0, "identity": 2.0}[check_start(start)])
 
 
 def check_start(start: str) -> str:

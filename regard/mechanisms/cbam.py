@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from ..cards import Card
 from ..errors import RegardError
-from ..ops import Step, expect, gate
+from ..ops import Bottleneck, Step, Window, expect, gate
 from ._gate import Sigmoid, StartOption, check_size, check_variant, zero
 
 VARIANTS = ("official", "paper")
@@ -61,16 +61,8 @@ class ChannelGate(nn.Module):
     @property
     def step(self) -> Step:
         """This half as a step of a gating."""
-        return Step("space", ("mean", "max"), self.excite)
-
-    def excite(self, mean: Tensor, top: Tensor) -> Tensor:
-        """Means and maxima ``[B, C, 1, …]`` → gate ``[B, C]``."""
-        gate: Tensor = self.sigmoid(self._mlp(mean.flatten(1)) + self._mlp(top.flatten(1)))
-        return gate
-
-    def _mlp(self, statistic: Tensor) -> Tensor:
-        hidden: Tensor = self.expand(torch.relu(self.reduce(statistic)))
-        return hidden
+        excite = Bottleneck(self.reduce, self.expand, self.sigmoid)
+        return Step("space", ("mean", "max"), excite)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """``x [B, C, *space]``, gated; ``mask`` is boolean ``[B, *space]``, True = real."""
@@ -125,12 +117,8 @@ class SpatialGate(nn.Module):
     @property
     def step(self) -> Step:
         """This half as a step of a gating."""
-        return Step("channels", ("max", "mean") if self.official else ("mean", "max"), self.excite)
-
-    def excite(self, *pooled: Tensor) -> Tensor:
-        """Two statistics ``[B, 1, *space]`` → gate of the same shape."""
-        gate: Tensor = self.sigmoid(self.norm(self.conv(torch.cat(pooled, 1))))
-        return gate
+        excite = Window(self.conv, self.norm, self.sigmoid)
+        return Step("channels", ("max", "mean") if self.official else ("mean", "max"), excite)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """``x [B, C, *space]``, gated; ``mask`` is boolean ``[B, *space]``, True = real."""

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ..cards import Card
 from ..errors import RegardError
-from ..ops import Step, expect, gate
+from ..ops import Neighbours, Step, expect, gate
 from ._gate import Sigmoid, StartOption, check_size, check_variant, zero
 
 
@@ -63,16 +63,15 @@ class EfficientChannelAttention(nn.Module):
         if start == "identity":
             zero(self.conv)
 
+    @property
+    def step(self) -> Step:
+        """Its one step of a gating."""
+        return Step("space", ("mean",), Neighbours(self.conv, self.sigmoid))
+
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """``x [B, C, *space]``, gated; ``mask`` is boolean ``[B, *space]``, True = real."""
         x = expect(x, 1, self.channels, "eca")
-        step = Step("space", ("mean",), self.excite)
-        return gate(x, step, mask=mask, spent=True)
-
-    def excite(self, mean: Tensor) -> Tensor:
-        """Means ``[B, C, 1, …]`` → gate ``[B, C]``."""
-        excited: Tensor = self.sigmoid(self.conv(mean.flatten(1).unsqueeze(1)).squeeze(1))
-        return excited
+        return gate(x, self.step, mask=mask, spent=True)
 
 
 def adaptive_kernel(channels: int, gamma: float = 2.0, b: float = 1.0) -> int:

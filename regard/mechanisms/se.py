@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..cards import Card
-from ..ops import Step, expect, gate
+from ..ops import Bottleneck, Step, expect, gate
 from ._gate import Sigmoid, StartOption, check_size, zero
 
 
@@ -49,17 +49,15 @@ class SqueezeExcitation(nn.Module):
         if start == "identity":
             zero(self.expand)
 
+    @property
+    def step(self) -> Step:
+        """Its one step of a gating."""
+        return Step("space", ("mean",), Bottleneck(self.reduce, self.expand, self.sigmoid))
+
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """``x [B, C, *space]``, gated; ``mask`` is boolean ``[B, *space]``, True = real."""
         x = expect(x, 1, self.channels, "se")
-        step = Step("space", ("mean",), self.excite)
-        return gate(x, step, mask=mask, spent=True)
-
-    def excite(self, mean: Tensor) -> Tensor:
-        """Means ``[B, C, 1, …]`` → gate ``[B, C]``."""
-        hidden = torch.relu(self.reduce(mean.flatten(1)))
-        excited: Tensor = self.sigmoid(self.expand(hidden))
-        return excited
+        return gate(x, self.step, mask=mask, spent=True)
 
 
 CARD = Card(

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from ..steps import Step, check_form
+from .fusing import fused
 from .layout import Blocks, blocks, like
 from .modulation import Gates, product
 from .once import first_derivative_only
@@ -36,7 +37,7 @@ def gated(x: Tensor, steps: tuple[Step, ...], over: bool) -> Tensor:
     if torch.is_grad_enabled():
         return _with_gradients(b, steps)
     out = b.x if over and b.x is x else torch.empty_like(b.x)
-    return product(b, _gates(b, steps), out)
+    return out if fused(b, steps, out) else product(b, _gates(b, steps), out)
 
 
 def _gates(b: Blocks, steps: tuple[Step, ...]) -> Gates:

@@ -11,7 +11,7 @@ from torch import Tensor
 from .compiling import compiled
 from .threads import run
 
-MOST_ARGUMENTS = 24
+MOST_ARGUMENTS = 32
 _Arguments = ctypes.c_int64 * MOST_ARGUMENTS
 _Entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 
@@ -51,6 +51,11 @@ class Kernel:
             entry.code = code  # type: ignore[attr-defined] # freed with its last reference
             self._entry = entry
         return self._entry
+
+    @property
+    def address(self) -> int:
+        """Of the compiled loop: a kernel may call others."""
+        return int(ctypes.cast(self.entry(), ctypes.c_void_p).value or 0)
 
 
 def _word(argument: Tensor | int | None) -> int:

@@ -1,6 +1,6 @@
 """The loops themselves. They take addresses and sizes; the folder above checks what they are given.
 
-Order: splitting, memory, reducing, multiplying, sweeping, additive,
+Order: splitting, memory, elementary, reducing, multiplying, exciting, fusing, sweeping, additive,
 additive_backward, sampling.
 
 A map is seen as blocks ``[O, R, I]``: samples, rows, and the innermost axis that is contiguous.

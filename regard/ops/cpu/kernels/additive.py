@@ -15,7 +15,8 @@ from numba import carray, njit
 
 from ..compiling import FAST
 from ..kernel import MOST_ARGUMENTS, Kernel
-from .memory import booleans, floats, from_bits
+from .elementary import exp
+from .memory import booleans, floats
 
 F = np.float32
 W = np.int32
@@ -24,19 +25,6 @@ TILE = 64
 MOST = F(1e9)
 """Above it tanh is 1 in float32, and a product of four stays finite."""
 NEVER = F(-np.inf)
-
-
-@njit(inline="always")
-def exp(x):
-    """exp for x up to 0 or a little above; 0 where it would be tiny."""
-    x = x if x > F(-87) else F(-87)
-    turns = x * F(1.44269504)
-    whole = W(turns - F(0.5))
-    rest = x - F(whole) * F(0.693359375) + F(whole) * F(2.12194440e-4)
-    value = F(1.9841270e-4)
-    for factor in (1.3888889e-3, 8.3333333e-3, 4.1666667e-2, 1.6666667e-1, 0.5, 1.0, 1.0):
-        value = value * rest + F(factor)
-    return value * from_bits(W((whole + W(127)) << W(23)))
 
 
 @njit(inline="always")

@@ -11,7 +11,8 @@ from numba import carray, njit
 
 from ..compiling import FAST
 from ..kernel import MOST_ARGUMENTS, Kernel
-from .additive import NEVER, TILE, F, exp, held, hide, reach_of, row_of_mask, scores_of
+from .additive import NEVER, TILE, F, held, hide, reach_of, row_of_mask, scores_of
+from .elementary import exp
 from .memory import floats
 
 

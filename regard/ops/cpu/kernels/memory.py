@@ -1,4 +1,4 @@
-"""Inside a kernel: arrays at addresses, and floats whose bits are ordered as whole numbers."""
+"""Inside a kernel: arrays at addresses, and floats from their bits."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from llvmlite import ir
 from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
-
-LOWEST = np.int32(-(2**31))
-"""Below the key of any number."""
 
 
 @intrinsic
@@ -41,14 +38,6 @@ def booleans(address, shape):
 
 
 @intrinsic
-def _bits(context: Any, value: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.bitcast(values[0], ir.IntType(32))
-
-    return types.int32(types.float32), generate
-
-
-@intrinsic
 def from_bits(context: Any, value: Any) -> Any:
     """The float32 with the bits of an int32."""
 
@@ -56,16 +45,3 @@ def from_bits(context: Any, value: Any) -> Any:
         return builder.bitcast(values[0], ir.FloatType())
 
     return types.float32(types.int32), generate
-
-
-@njit(inline="always")
-def key(value):
-    """A whole number that is larger for a larger float: a maximum of these is vectorised."""
-    bits = _bits(value)
-    return np.int32(bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
-
-
-@njit(inline="always")
-def of_key(number):
-    """The inverse of ``key``."""
-    return from_bits(np.int32(number ^ ((number >> np.int32(31)) & np.int32(0x7FFFFFFF))))

@@ -4,8 +4,8 @@
 that is reduced. For the gradient of a maximum ``first`` keeps where it stands first and ``ties``
 how often it stands.
 
-A maximum of NaN is NaN, as in PyTorch; the comparisons here would pass over it, so wherever the sum
-is not finite the maximum is taken again with care.
+A maximum of NaN is NaN, as in PyTorch. The fast comparison here does not know NaN, so wherever the
+sum is not finite the maximum is taken again with care.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import numpy as np
 from numba import carray, njit
 
 from ..kernel import MOST_ARGUMENTS, Kernel
-from .memory import LOWEST, floats, integers, key, of_key
+from .elementary import higher
+from .memory import floats, integers
 
 F = np.float32
 W = np.int32
+ONES = np.ones(8, np.float32)
 STRETCH = 64
 """Elements that are searched at once, and rows that are summed before their sum is added."""
 
@@ -58,15 +60,15 @@ def _reduce_across(a, start, stop, gated, highest, placed):
     for r in range(start, stop):
         row = x[r]
         gate = gates[r // rows] if gated else ones
-        total, best = F(0), LOWEST
+        total, best = F(0), F(-np.inf)
         for i in range(inner):
             value = row[i] * gate[i] if gated else row[i]
             total += value
             if highest:
-                best = max(best, key(value))
+                best = higher(best, value)
         mean[r] = total / F(inner)
         if highest:
-            found = of_key(best)
+            found = best
             if not np.isfinite(total):
                 found = F(-np.inf)
                 for i in range(inner):
@@ -88,11 +90,8 @@ def _four_rows(x, gate, r, size, kept, gated, highest, placed):
             v0, v1, v2, v3 = v0 * g0, v1 * g1, v2 * g2, v3 * g3
         part[i] += (v0 + v1) + (v2 + v3)
         if highest:
-            p = v0 if v0 > v1 else v1
-            q = v2 if v2 > v3 else v3
-            p = p if p > q else q
-            old = best[i]
-            best[i] = p if p > old else old
+            p, old = higher(higher(v0, v1), higher(v2, v3)), best[i]
+            best[i] = higher(p, old)
             if placed:
                 here = W(r + 2) if v2 == p else W(r + 3)
                 here = W(r + 1) if v1 == p else here
@@ -104,6 +103,27 @@ def _four_rows(x, gate, r, size, kept, gated, highest, placed):
 
 
 @njit(inline="always")
+def _eight_rows(x, gate, size, kept, gated, highest):
+    """Take eight rows at a time, where the places of the maximum are not asked for."""
+    part, best, _, _ = kept
+    x0, x1, x2, x3, x4, x5, x6, x7 = x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]
+    g = gate if gated else ONES
+    g0, g1, g2, g3, g4, g5, g6, g7 = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]
+    for i in range(size):
+        v0, v1, v2, v3, v4, v5, v6, v7 = (
+            x0[i], x1[i], x2[i], x3[i], x4[i], x5[i], x6[i], x7[i],
+        )  # fmt: skip
+        if gated:
+            v0, v1, v2, v3 = v0 * g0, v1 * g1, v2 * g2, v3 * g3
+            v4, v5, v6, v7 = v4 * g4, v5 * g5, v6 * g6, v7 * g7
+        part[i] += ((v0 + v1) + (v2 + v3)) + ((v4 + v5) + (v6 + v7))
+        if highest:
+            p = higher(higher(v0, v1), higher(v2, v3))
+            q = higher(higher(v4, v5), higher(v6, v7))
+            best[i] = higher(best[i], higher(p, q))
+
+
+@njit(inline="always")
 def _one_row(row, gate, r, size, kept, gated, highest, placed):
     part, best, at, count = kept
     for i in range(size):
@@ -111,7 +131,7 @@ def _one_row(row, gate, r, size, kept, gated, highest, placed):
         part[i] += value
         if highest:
             old = best[i]
-            best[i] = value if value > old else old
+            best[i] = higher(value, old)
             if placed:
                 at[i] = r if value > old else at[i]
                 before = W(0) if value > old else count[i]
@@ -137,6 +157,11 @@ def _reduce_down(a, start, stop, gated, highest, placed):
         for begin in range(0, rows, STRETCH):
             part[:] = F(0)
             r, end = begin, min(begin + STRETCH, rows)
+            while not placed and r + 8 <= end:
+                eight = x[sample, r : r + 8, left : left + size]
+                gate = gates[sample, r : r + 8] if gated else gates[0, :0]
+                _eight_rows(eight, gate, size, kept, gated, highest)
+                r += 8
             while r + 4 <= end:
                 four = x[sample, r : r + 4, left : left + size]
                 gate = gates[sample, r : r + 4] if gated else gates[0, :0]
@@ -164,6 +189,7 @@ def _keep_down(a, sample, samples, left, size, total, kept, gated, highest, plac
         mean[sample, left + i] = total[i] / F(rows)
         if highest:
             if not np.isfinite(total[i]):
+                best[i] = F(-np.inf)
                 for r in range(rows):
                     value = x[sample, r, left + i]
                     best[i] = _careful(best[i], value * gates[sample, r] if gated else value)

@@ -15,7 +15,7 @@ thread_count = types.ExternalFunction("omp_get_num_threads", types.intc())
 
 
 @intrinsic
-def _call(context: Any, entry: Any, arguments: Any, start: Any, stop: Any) -> Any:
+def call(context: Any, entry: Any, arguments: Any, start: Any, stop: Any) -> Any:
     """Call the kernel at an address."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -31,7 +31,7 @@ def share(job):
     """Kernel, arguments and tasks → the part of this thread."""
     entry, arguments, tasks = carray(job, (3,))
     thread, threads = thread_number(), thread_count()
-    _call(entry, arguments, tasks * thread // threads, tasks * (thread + 1) // threads)
+    call(entry, arguments, tasks * thread // threads, tasks * (thread + 1) // threads)
 
 
 SIGNATURE = types.void(types.CPointer(types.int64))
