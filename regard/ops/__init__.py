@@ -1,7 +1,7 @@
 """The few hot functions that the mechanisms share.
 
-Order: layout, choosing, handover, steps, excitation, squeezing, modulation, gating, warping,
-attention.
+Order: layout, choosing, once, handover, steps, excitation, squeezing, modulation, gating,
+warping, attention.
 
 Each function is overridable through ``__torch_function__``: a recorder sees the call without
 touching the model, and ``torch.fx`` keeps it as one node. ``reference_x`` defines ``x``.

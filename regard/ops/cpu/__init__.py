@@ -1,6 +1,6 @@
 """CPU kernels of the shared operations, in Python through Numba, and what carries them.
 
-Order: once, compiling, openmp, threads, kernel, layout, reducing, sweeping, modulation, squeezing,
+Order: compiling, openmp, threads, kernel, layout, reducing, sweeping, modulation, squeezing,
 fusing, gating, attention, warping.
 
 Nothing here is imported before the first tensor that is worth a kernel; Numba then compiles to

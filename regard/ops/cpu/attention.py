@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from ..once import first_derivative_only
 from .kernels.additive import TILE, attend_additive
 from .kernels.additive_backward import attend_additive_backward
-from .once import first_derivative_only
 
 FURTHEST = 40.0
 """Largest number whose exponential the kernels take; beyond it the plain form works."""
@@ -45,8 +45,6 @@ def attended(
         causal: a query sees no later key.
     """
     shape = query.shape[:-2]
-    if key.shape[:-2] != shape or value.shape[:-2] != shape or len(v) not in (1, *shape[1:]):
-        return None
     if v.shape[-1] < LEAST_HIDDEN:
         return None
     if any(t.dtype is not torch.float32 for t in (query, key, value, v)):

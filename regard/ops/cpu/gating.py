@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from ..once import first_derivative_only
 from ..steps import Step, check_form
 from .fusing import fused
 from .layout import Blocks, blocks, like
 from .modulation import Gates, product
-from .once import first_derivative_only
 from .reducing import Statistics, reduce
 from .sweeping import Sent, gradient_of_map, gradient_through, gradients_of_gates, sent
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from ..once import first_derivative_only
 from .kernels.multiplying import multiply
 from .layout import Blocks, blocks, is_dense, like
-from .once import first_derivative_only
 from .sweeping import gradients_of_gates
 
 Gates = tuple[Tensor | None, Tensor | None]

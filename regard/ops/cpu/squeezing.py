@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from ..once import first_derivative_only
 from ..steps import Over, Stat
 from .layout import Blocks, blocks, dense, is_dense
 from .modulation import form
-from .once import first_derivative_only
 from .reducing import Statistics, reduce
 from .sweeping import gradient_of_map, gradient_through, sent
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from ..once import first_derivative_only
 from .kernels.sampling import warp_affine, warp_affine_backward
-from .once import first_derivative_only
 
 TASKS = 8
 """Parts that the backward is cut into, at least, where the channels allow it."""
