@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from ..errors import RegardError, nearest
-from .choosing import wants_kernel
+from .choosing import wants_kernel, wants_triton
 
 Score = Literal["dot", "scaled_dot", "cosine", "bilinear", "additive"]
 
@@ -91,14 +91,20 @@ def _tiled(
     mask: Tensor | None,
     causal: bool,
 ) -> Tensor | None:
-    """Additive attention in tiles that fit the cache, on a kernel; None where there is none."""
+    """Additive attention in tiles, on a kernel; None where there is none."""
     (query, key, value), (w, u, v) = sources, learned
-    if not wants_kernel(query, 4 * key.shape[-2]):  # hidden features are as many as a query's
+    saved = 4 * key.shape[-2]  # hidden features are as many as a query's
+    if wants_kernel(query, saved):
+        from .cpu.attention import attended
+    elif wants_triton(query, saved):
+        from .triton.attention import attended
+    else:
         return None
-    from .cpu.attention import attended
-
     allowed = None if mask is None else _aligned(mask, query, key)
-    return attended(query @ w, key @ u, value, v, mask=allowed, causal=causal)
+    query, key = query @ w, key @ u
+    if {query.shape[:-2], key.shape[:-2]} != {value.shape[:-2]} or len(v) not in (1, w.shape[0]):
+        return None  # weights of several heads for sources without
+    return attended(query, key, value, v, mask=allowed, causal=causal)
 
 
 def reference_attend(

@@ -1,7 +1,8 @@
 """Which implementation a shared operation takes: the plain form in PyTorch, or a kernel.
 
-``auto`` takes a kernel where one is worth it: float32 on the CPU, more work saved than a call of a
-kernel costs, and a plain eager run. Whatever traces, transforms or records (``torch.compile``,
+``auto`` takes a kernel where one is worth it: float32 on the CPU, or, for what has a Triton kernel,
+float32 and the two halves on a GPU; more work saved than a call of a kernel costs; and a plain
+eager run. Whatever traces, transforms or records (``torch.compile``,
 export, ``torch.jit``, ``torch.func``, forward-mode differentiation, dispatch modes) sees the plain
 form.
 """
@@ -13,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from typing import Literal
 
 import torch
@@ -21,8 +23,8 @@ from torch.autograd import forward_ad
 
 from ..errors import RegardError, nearest
 
-Implementation = Literal["auto", "torch", "cpu"]
-KNOWN = ("auto", "torch", "cpu")
+Implementation = Literal["auto", "torch", "cpu", "triton"]
+KNOWN = ("auto", "torch", "cpu", "triton")
 VARIABLE = "REGARD_IMPL"
 LEAST = 3 << 17
 """Elements that must not be read or written for a kernel to be worth its call, some 0.1 ms."""
@@ -37,7 +39,9 @@ def using(name: Implementation) -> Iterator[None]:
     """Take one implementation inside the ``with`` block, whatever ``REGARD_IMPL`` says.
 
     Args:
-        name: ``auto``, ``torch`` (plain forms only), or ``cpu`` (kernels for small maps too).
+        name: ``auto``, ``torch`` (plain forms only), ``cpu`` (the CPU's kernels, for small maps
+            too), or ``triton`` (GPU kernels, for small inputs too; on the CPU only in Triton's
+            interpreter, which wants ``TRITON_INTERPRET=1`` before the first import of Triton).
 
     Raises:
         RegardError: for another name.
@@ -50,20 +54,51 @@ def using(name: Implementation) -> Iterator[None]:
 
 
 def wants_kernel(x: Tensor, saved: float) -> bool:
-    """Whether a kernel of ours is to work on ``x``.
+    """Whether a CPU kernel of ours is to work on ``x``.
 
     Args:
         x: the largest input.
         saved: how many times as many elements the plain form touches beyond what the kernel does.
     """
-    if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
+    if _traced() or x.dtype is not torch.float32 or not x.is_cpu:
         return False
-    if x.dtype is not torch.float32 or not x.is_cpu:
+    return _worth(x, saved, "cpu") and there()
+
+
+def wants_triton(x: Tensor, saved: float) -> bool:
+    """Whether a Triton kernel of ours is to work on ``x``; as :func:`wants_kernel`.
+
+    Raises:
+        RegardError: if ``triton`` is asked for and cannot run here.
+    """
+    if _traced() or type(x) not in (Tensor, nn.Parameter):
         return False
-    numbers = x.numel()
-    if numbers == 0 or (numbers * saved < LEAST and _name() != "cpu"):
+    if not (x.is_cuda or (x.is_cpu and _name() == "triton")):
         return False
-    return _name() != "torch" and type(x) in (Tensor, nn.Parameter) and eager() and there()
+    if x.dtype not in (torch.float32, torch.bfloat16, torch.float16):
+        return False
+    if not _worth(x, saved, "triton"):
+        return False
+    if _triton_runs(x.device):
+        return True
+    if _name() == "triton":
+        raise RegardError(
+            f"{VARIABLE} is 'triton', which cannot run on {x.device} here: it takes a GPU with "
+            f"Triton, or, to try kernels out on the CPU, TRITON_INTERPRET=1 set before the start"
+        )
+    return False
+
+
+def _traced() -> bool:
+    return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
+
+
+def _worth(x: Tensor, saved: float, kind: str) -> bool:
+    """Whether kernels of this kind are chosen, and ``x`` is large and plain enough for one."""
+    numbers, name = x.numel(), _name()
+    if name not in ("auto", kind) or numbers == 0 or (numbers * saved < LEAST and name != kind):
+        return False
+    return type(x) in (Tensor, nn.Parameter) and eager()
 
 
 def _name() -> str:
@@ -102,3 +137,14 @@ def there() -> bool:
         )
         return False
     return True
+
+
+@cache
+def _triton_runs(device: torch.device) -> bool:
+    """Whether Triton is installed and can compile for a device; if only the latter fails, a
+    warning says so."""
+    if find_spec("triton") is None:
+        return False
+    from .triton.working import works
+
+    return works(device)

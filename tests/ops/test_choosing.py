@@ -5,7 +5,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import regard
 from regard.errors import RegardError
 from regard.ops import choosing, squeeze, using
-from regard.ops.choosing import LEAST, wants_kernel
+from regard.ops.choosing import LEAST, wants_kernel, wants_triton
 
 
 def a_map(numbers=LEAST):
@@ -44,11 +44,22 @@ def test_the_choice_of_the_environment_and_of_a_with_block(monkeypatch):
         pass
 
 
+def test_triton_on_the_cpu_is_an_error_outside_the_interpreter():
+    assert not wants_triton(a_map(), 1)  # auto
+    with using("triton"):
+        assert not wants_kernel(a_map(), 1)
+        assert not wants_triton(a_map().double(), 1)
+        with pytest.raises(RegardError, match=r"'triton', which cannot run on cpu here.*INTERPRET"):
+            wants_triton(a_map(64), 1)
+        squeeze(a_map(), "space", ("max",))  # has no such kernel: plain
+
+
 def test_whatever_traces_or_transforms_sees_the_plain_form():
     x = a_map()
 
     def plain(x):
         assert not wants_kernel(x, 8)
+        assert not wants_triton(x, 8)
         return squeeze(x, "space", ("max",))[0]
 
     class Plain(torch.nn.Module):
