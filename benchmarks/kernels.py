@@ -222,14 +222,14 @@ PARTS = {"modules": modules, "additive": additive, "warp": warping, "resnet50": 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     print(f"torch {torch.__version__}, {options.threads} threads, {options.rounds} rounds")
-    for part in options.parts:
+    for part in options.parts or PARTS:
         PARTS[part](options.rounds)
 
 
