@@ -8,7 +8,7 @@ from regard.ops import attend, using
 
 # batch, heads (None: without), queries, keys, hidden, value width
 SIZES = [(2, None, 17, 33, 9, 5), (1, 2, 1, 3, 1, 1), (2, 3, 3, 1, 2, 40), (1, 2, 33, 17, 3, 3)]
-LARGE = [(2, None, 70, 130, 40, 70), (1, 3, 65, 33, 17, 20), (1, 1, 1, 300, 33, 64)]
+LARGE = [(1, None, 70, 130, 20, 70), (1, 3, 65, 33, 9, 20), (1, 1, 1, 300, 33, 64)]
 KINDS = ["none", "causal", "keys", "pairs", "heads and causal"]
 DIM = 6
 
