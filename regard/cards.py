@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 Takes = Literal["map", "maps", "tokens", "pooled", "position", "convolution"]
 Start = Literal["gate", "residual", "theta", "none"]
 Place = Literal["branch", "input", "stage"]
+Position = Literal["", "add", "rotate", "bias"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,8 +25,13 @@ class Card:
         name: the paper's short name, lower case, words joined by underscores.
         title: the name people say.
         module: the class; called as ``module(size, **options)``.
-        takes: what goes in: a ``map`` ``[B, C, *space]``, two ``maps``, ``tokens`` ``[B, N, D]``,
-            tokens to be ``pooled`` into one, a ``position`` code, or it replaces a ``convolution``.
+        takes: what goes in and comes out, the kind of ``forward``:
+            ``map``: ``[B, C, *space]`` → the same;
+            ``maps``: two of them, the second perhaps of another resolution → one like the first;
+            ``tokens``: ``[B, N, D]`` → the same, keys and values perhaps of another source;
+            ``pooled``: tokens ``[B, N, D]`` → one vector each, ``[B, D]``;
+            ``position``: a code of places, see there;
+            ``convolution``: ``[B, C, *space]`` → the same by default, in place of a convolution.
         family: what it attends over: ``channel``, ``spatial``, ``tokens``; several are allowed.
         start: how it can begin as the identity. ``gate``: the gate is 2σ of a zero layer;
             ``residual``: x + m(x) with a zero last projection; ``theta``: an identity warp;
@@ -39,6 +45,12 @@ class Card:
         variants: names of the variants, the default first.
         parameters: a formula in the size ``C`` and the option names, checked against the module.
         complexity: extra work and memory, in words of the field.
+        position: what a ``position`` code is, and how forward takes it:
+            ``add``: tokens ``[B, N, D]`` → tokens plus a code;
+            ``rotate``: queries, or keys, ``[B, h, N, d]`` → the same, turned;
+            ``bias``: queries and by default as many keys, ``[B, h, N, d]``, for their numbers alone
+            → logits ``[h, Nq, Nk]`` for ``attend(…, bias=)``, the queries being the last of the
+            keys; its size is h.
         place: where it goes by default: the end of every residual ``branch``, the ``input`` of the
             first convolution, or the map after the last ``stage``.
         before: it acts on a site's input rather than on its output.
@@ -64,6 +76,7 @@ class Card:
     code_licence: str = ""
     aliases: tuple[str, ...] = ()
     variants: tuple[str, ...] = ("paper",)
+    position: Position = ""
     place: Place = "branch"
     before: bool = False
     dims: tuple[int, ...] = (2,)
@@ -76,9 +89,15 @@ class Card:
             ("takes", self.takes, get_args(Takes)),
             ("start", self.start, get_args(Start)),
             ("place", self.place, get_args(Place)),
+            ("position", self.position, get_args(Position)),
         ):
             if value not in known:
                 raise ValueError(f"card {self.name!r}: {label} is {value!r}; known: {known}")
+        if (self.takes == "position") != bool(self.position):
+            raise ValueError(
+                f"card {self.name!r}: takes is {self.takes!r} and position {self.position!r}; a "
+                f"position code is one of {get_args(Position)[1:]}, and nothing else is"
+            )
 
     def facts(self) -> dict[str, Any]:
         """The card as plain data for JSON, without the class."""

@@ -45,11 +45,20 @@ def test_the_default_mappings_cannot_be_changed():
             mapping["a"] = 1
 
 
-@pytest.mark.parametrize("field", ["takes", "start", "place"])
+@pytest.mark.parametrize("field", ["takes", "start", "place", "position"])
 def test_a_word_outside_the_closed_set_is_an_error_that_lists_it(field):
     with pytest.raises(ValueError, match=rf"card 'gate': {field} is 'some'; known: ") as caught:
         Card(**{**FACTS, field: "some"})
-    assert {"takes": "'map'", "start": "'gate'", "place": "'branch'"}[field] in str(caught.value)
+    known = {"takes": "'map'", "start": "'gate'", "place": "'branch'", "position": "'rotate'"}
+    assert known[field] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "facts", [{"takes": "position"}, {"position": "add"}, {"takes": "maps", "position": "bias"}]
+)
+def test_a_position_code_says_which_one_it_is_and_nothing_else_does(facts):
+    with pytest.raises(ValueError, match=r"one of \('add', 'rotate', 'bias'\), and nothing else"):
+        Card(**{**FACTS, **facts})
 
 
 @pytest.mark.parametrize("field", FACTS)

@@ -70,12 +70,16 @@ def options(card: Card) -> None:
         _require_refusal(f"a size of {size!r}", card.module, size, **card.options)
     for name in ("variant", "start"):
         if name in options_of(card):
-            wrong = {**card.options, name: "no such thing"}
-            _require_refusal(f"{name}='no such thing'", card.module, subject.size, **wrong)
+            given = {**card.options, name: "no such thing"}
+            _require_refusal(f"{name}='no such thing'", card.module, subject.size, **given)
     module = subject.build()
     for size in (subject.size + 1, 1):
-        inputs = Specimen(card, size, subject.dims).inputs()
-        _require_clear(module, inputs, f"{size} channels where {subject.size} are due")
+        wrong = Specimen(card, size, subject.dims)
+        what = f"{size} channels where {subject.size} are due"
+        _require_clear(module, wrong.inputs(), wrong, what)
+    if card.takes == "maps":
+        first, second = subject.inputs()[0], subject.inputs(extent=[4] * subject.dims)[1]
+        _require_clear(module, (first, second), subject, "a second map of another resolution")
 
 
 def _require_refusal(what: str, make: Any, *size: Any, **given: Any) -> None:
@@ -88,7 +92,9 @@ def _require_refusal(what: str, make: Any, *size: Any, **given: Any) -> None:
     raise Broken(f"{what} is taken")
 
 
-def _require_clear(module: Any, inputs: tuple[torch.Tensor, ...], what: str) -> None:
+def _require_clear(
+    module: Any, inputs: tuple[torch.Tensor, ...], subject: Specimen, what: str
+) -> None:
     """A RegardError, or an output of the right shape from a mechanism that takes any number."""
     try:
         out = module(*inputs)
@@ -96,7 +102,8 @@ def _require_clear(module: Any, inputs: tuple[torch.Tensor, ...], what: str) -> 
         return
     except Exception as error:
         raise Broken(f"{what}: {type(error).__name__}, not RegardError: {error}") from error
-    require(out.shape == inputs[0].shape, f"{what}: they are taken and give {list(out.shape)}")
+    right = list(out.shape) == subject.shape_due(*inputs)
+    require(right, f"{what}: they are taken and give {list(out.shape)}")
 
 
 @rule("card", *ALL)

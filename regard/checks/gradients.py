@@ -111,8 +111,8 @@ def writable(card: Card) -> None:
     subject = specimen(card)
     for start in starts(card):
         module = subject.build(moved=not start, training=True, **start)
-        wanted = _gradient_after(module, subject, copy=True)
-        got = _gradient_after(module, subject, copy=False)
+        wanted = _gradients_after(module, subject, copy=True)
+        got = _gradients_after(module, subject, copy=False)
         require_same(got, wanted, "writing into the output changes the gradient")
         _require_own_memory(module, subject)
 
@@ -122,34 +122,45 @@ def starts(card: Card) -> list[dict[str, str]]:
     return [{}, {"start": "identity"}] if "start" in options_of(card) else [{}]
 
 
-def _gradient_after(module: nn.Module, subject: Specimen, copy: bool) -> Tensor:
-    """The input's gradient behind a shortcut and a ReLU written into the output."""
+def _gradients_after(module: nn.Module, subject: Specimen, copy: bool) -> Tensor:
+    """Gradients of input and parameters behind a shortcut and a ReLU written into the output."""
     torch.manual_seed(0)
     first, *others = subject.inputs()
     first.requires_grad_()
+    module.zero_grad()
     out = module(first * 1, *others)
     out = out.clone() if copy else out
     if out.shape == first.shape:
         out += first
     try:
-        weighted_sum(out.relu_()).backward()
+        subject.backward(weighted_sum(out.relu_()))
     except RuntimeError as error:
         raise Broken(f"after the caller wrote into the output: {_first_line(error)}") from error
-    require(first.grad is not None, "no gradient reaches the input")
-    gradient: Tensor = first.grad  # type: ignore[assignment]
-    return gradient
+    of_places = subject.card.position == "bias"
+    require(of_places or first.grad is not None, "no gradient reaches the input")
+    return _flat(first, module)
+
+
+def _flat(first: Tensor, module: nn.Module) -> Tensor:
+    """All gradients there are, in a row."""
+    found = [x.grad.flatten() for x in (first, *module.parameters()) if x.grad is not None]
+    return torch.cat(found) if found else torch.zeros(0)
 
 
 def _require_own_memory(module: nn.Module, subject: Specimen) -> None:
-    for remember in (True, False):
+    for training, remember in ((True, True), (True, False), (False, True), (False, False)):
+        module.train(training)
         inputs = subject.inputs()
-        before = [x.clone() for x in inputs]
+        # Training moves running statistics by itself.
+        own = [] if training else [*module.parameters(), *module.buffers()]
+        before = [x.clone() for x in (*inputs, *own)]
         with torch.set_grad_enabled(remember):
             out = module(*inputs)
         with torch.no_grad():
             out.fill_(7.0)
-        kept = all(torch.equal(x, b) for x, b in zip(inputs, before, strict=True))
-        require(kept, "the output shares memory with the input: writing into it changes the input")
+        kept = [torch.equal(x, b) for x, b in zip((*inputs, *own), before, strict=True)]
+        shared = "the input" if not all(kept[: len(inputs)]) else "the module"
+        require(all(kept), f"the output shares memory with {shared}: writing into it changes both")
 
 
 def _first_line(error: Exception) -> str:
@@ -172,9 +183,8 @@ def _training_step(subject: Specimen) -> Tensor:
     out = module(first.requires_grad_(), *others)
     refused = sorted({n.name() for n in _graph(out)} & NOT_DETERMINISTIC)
     require(not refused, f"{', '.join(refused)} has no deterministic form on a GPU")
-    weighted_sum(out).backward()
-    parts = [p.grad.flatten() for p in (first, *module.parameters()) if p.grad is not None]
-    return torch.cat(parts)
+    subject.backward(weighted_sum(out))
+    return _flat(first, module)
 
 
 def _graph(out: Tensor) -> Iterator[torch.autograd.graph.Node]:

@@ -33,7 +33,7 @@ def compiled(card: Card) -> None:
 
 def _two_sizes(subject: Specimen) -> list[tuple[Tensor, ...]]:
     usual = subject.inputs()
-    extent = [n + 3 for n in usual[0].shape[2:]] if subject.on_maps else [usual[0].shape[1] + 3]
+    extent = [n + 3 for n in usual[0].shape[2:]] if subject.on_maps else [usual[0].shape[-2] + 3]
     return [usual, subject.inputs(batch=3, extent=extent, seed=5)]
 
 
@@ -41,6 +41,8 @@ def _step(module: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor
     torch.manual_seed(0)
     leaves = [x.clone().requires_grad_() for x in inputs]
     out = module(*leaves)
+    if not out.requires_grad:  # a bias of places alone
+        return out, ()
     wanted = [*leaves, *module.parameters()]
     gradients = torch.autograd.grad(out.square().sum(), wanted, allow_unused=True)
     return out, tuple(torch.zeros(()) if g is None else g for g in gradients)
@@ -62,7 +64,7 @@ def exported(card: Card) -> None:
 
 def _dynamic(subject: Specimen, x: Tensor) -> dict[int, Any]:
     """All axes but that of channels or width may vary."""
-    fixed = 1 if subject.on_maps else x.dim() - 1
+    fixed = subject.width_axis % x.dim()
     return {i: torch.export.Dim.DYNAMIC for i in range(x.dim()) if i != fixed}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..cards import Card
 from ..errors import RegardError
@@ -30,6 +30,22 @@ def masked_row(card: Card) -> None:
     out.square().sum().backward()
     for x in (*inputs, *module.parameters()):
         require_finite(x.grad, "gradients beside a sample that may attend nowhere")
+    if card.takes == "tokens":
+        _one_row(module, inputs)
+
+
+def _one_row(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """One query alone that may attend nowhere."""
+    mask = torch.ones(2, inputs[0].shape[1], inputs[-1].shape[1], dtype=torch.bool)
+    mask[0, 1] = False
+    try:
+        out = module(*inputs, mask=mask)
+    except RegardError:
+        return  # kernels without a score for each pair cannot take it
+    zero = not out[0, 1].any()
+    require(zero, "a query that may attend nowhere gets something other than zeros")
+    require_finite(out, "a query that may attend nowhere")
+    require(bool(out[0, 0].any()), "a query beside it gets zeros too")
 
 
 def _require_argument(card: Card, name: str) -> None:

@@ -77,7 +77,7 @@ def _with_zeros(subject: Specimen) -> tuple[Tensor, ...]:
     """The usual inputs with zeros at the first position, as in padding: no length, no spread."""
     inputs = subject.inputs()
     for x in inputs:
-        (x.flatten(2).select(2, 0) if subject.on_maps else x.select(1, 0)).zero_()
+        (x.flatten(2).select(2, 0) if subject.on_maps else x.select(-2, 0)).zero_()
     return inputs
 
 
@@ -102,7 +102,7 @@ def finite(card: Card) -> None:
             out = module(*leaves)
             require_finite(out, f"{label} in {dtype}")
             if dtype == torch.float32:
-                out.sum().backward()
+                subject.backward(out.sum())
                 for x in (*leaves, *module.parameters()):
                     require_finite(x.grad, f"gradients for {label} in {dtype}")
 
@@ -127,8 +127,8 @@ def autocast(card: Card) -> None:
     inputs = tuple(x.float().requires_grad_() for x in subject.inputs())
     with torch.autocast("cpu", dtype=torch.bfloat16):
         out = module(*inputs)
-    require(list(out.shape) == subject.shape_due(inputs[0]), f"autocast gives {list(out.shape)}")
+    require(list(out.shape) == subject.shape_due(*inputs), f"autocast gives {list(out.shape)}")
     require_finite(out, "under autocast")
-    out.float().sum().backward()
+    subject.backward(out.float().sum())
     for x in (*inputs, *module.parameters()):
         require_finite(x.grad, "gradients under autocast")

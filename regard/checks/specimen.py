@@ -1,6 +1,6 @@
 """A mechanism built from its card, and inputs for it.
 
-B batch, C channels, N tokens, D width. Sizes and shapes are small; numbers are float64.
+B batch, C channels, N tokens, D width, h heads. Sizes and shapes are small; numbers are float64.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from .rule import MAPS, Broken
 SIZES = (16, 32, 64, 128, 256)
 SPACES: dict[int, tuple[int, ...]] = {1: (9,), 2: (7, 5), 3: (3, 5, 4)}
 TOKENS = (6,)
+HEADS = 2  # of queries that are turned
+WIDTH = 4  # of queries and keys whose logits are biased
 EXTENTS: dict[int, tuple[tuple[int, ...], ...]] = {
     1: ((1,), (2,), (9,)),
     2: ((1, 1), (1, 7), (2, 2), (5, 3), (12, 9)),
@@ -71,6 +73,10 @@ class Specimen:
         if self.on_maps:
             count = 2 if self.card.takes == "maps" else 1
             return tuple(draw(batch, self.size, *extent) for _ in range(count))
+        if self.card.position == "rotate":
+            return (draw(batch, HEADS, extent[0], self.size),)
+        if self.card.position == "bias":
+            return (draw(batch, self.size, extent[0], WIDTH),)
         query = draw(batch, extent[0], self.size)
         if takes_two_sources(self.card):
             return query, draw(batch, extent[-1] + 2, self.size)
@@ -82,10 +88,26 @@ class Specimen:
             return [(1,), (2,), (7,)]
         return list(EXTENTS[self.dims])
 
-    def shape_due(self, first: Tensor) -> list[int]:
-        """The shape of the output, given the first input."""
-        batch, *_, last = first.shape
-        return [batch, last] if self.card.takes == "pooled" else list(first.shape)
+    def shape_due(self, *inputs: Tensor) -> list[int]:
+        """The shape of the output, given the inputs."""
+        batch, *_, last = inputs[0].shape
+        if self.card.position == "bias":
+            return [*inputs[0].shape[1:3], inputs[-1].shape[2]]
+        return [batch, last] if self.card.takes == "pooled" else list(inputs[0].shape)
+
+    def sample(self, out: Tensor, index: int) -> Tensor:
+        """The output of one sample of the batch; a bias is one for all."""
+        return out if self.card.position == "bias" else out[index : index + 1]
+
+    def backward(self, loss: Tensor) -> None:
+        """Run backward. A bias of places alone has no gradient unless it has weights."""
+        if self.card.position != "bias" or loss.requires_grad:
+            loss.backward()
+
+    @property
+    def width_axis(self) -> int:
+        """The axis of the inputs that holds the size."""
+        return 1 if self.on_maps or self.card.position == "bias" else -1
 
     @property
     def on_maps(self) -> bool:
@@ -161,7 +183,7 @@ def _forward(card: Card) -> Mapping[str, inspect.Parameter]:
 def calls(subject: Specimen, batch: int = 2) -> list[tuple[Tensor, ...]]:
     """Inputs of every shape that the subject must take; with keys of their own where it can."""
     made = [subject.inputs(batch, extent) for extent in subject.extents()]
-    if subject.card.takes == "tokens" and "key" in arguments(subject.card):
+    if "key" in arguments(subject.card):
         wide = subject.inputs(batch, (9,), seed=3)[0]
         made += [(x[0], wide) for x in made]
     return made

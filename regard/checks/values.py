@@ -18,15 +18,15 @@ def shape(card: Card) -> None:
         for training in (False, True):
             module = subject.build(training=training)
             for inputs in calls(subject, batch=2 if training else 1):
-                _require_shape(subject, module(*inputs), inputs[0])
+                _require_shape(subject, module(*inputs), inputs)
 
 
-def _require_shape(subject: Specimen, out: Tensor, first: Tensor) -> None:
-    came = f"an input of {list(first.shape)}"
+def _require_shape(subject: Specimen, out: Tensor, inputs: tuple[Tensor, ...]) -> None:
+    came = f"an input of {' and '.join(str(list(x.shape)) for x in inputs)}"
     require(isinstance(out, Tensor), f"{came} gives a {type(out).__name__}, no tensor")
-    due = subject.shape_due(first)
+    due, dtype = subject.shape_due(*inputs), inputs[0].dtype
     require(list(out.shape) == due, f"{came} gives {list(out.shape)}; {due} is due")
-    require(out.dtype == first.dtype, f"{came} in {first.dtype} gives {out.dtype}")
+    require(out.dtype == dtype, f"{came} in {dtype} gives {out.dtype}")
     require_finite(out, came)
 
 
@@ -60,7 +60,9 @@ def batch(card: Card) -> None:
     together = module(*inputs)
     for i in range(3):
         alone = module(*(x[i : i + 1] for x in inputs))
-        require_same(together[i : i + 1], alone, f"sample {i} differs with and without the others")
+        require_same(
+            subject.sample(together, i), alone, f"sample {i} differs with and without the others"
+        )
 
 
 @rule("empty", *ALL)
@@ -69,8 +71,8 @@ def empty(card: Card) -> None:
     subject = specimen(card)
     inputs = tuple(x.requires_grad_() for x in subject.inputs(batch=0))
     out = subject.build()(*inputs)
-    _require_shape(subject, out, inputs[0])
-    out.sum().backward()
+    _require_shape(subject, out, inputs)
+    subject.backward(out.sum())
 
 
 @rule("input", *ALL)
@@ -86,7 +88,7 @@ def input_kept(card: Card) -> None:
         leaves = [x.clone().requires_grad_() for x in inputs]
         # Not leaves themselves: writing into a leaf is an error, into an activation it is not.
         activations = tuple(x * 1 for x in leaves)
-        module(*activations).square().sum().backward()
+        subject.backward(module(*activations).square().sum())
         _require_kept(activations, given, "a training step")
 
 
@@ -126,7 +128,7 @@ def global_state(card: Card) -> None:
     _require_settings("building it", before)
     for training in (False, True):
         inputs = tuple(x.requires_grad_() for x in subject.inputs())
-        module.train(training)(*inputs).sum().backward()
+        subject.backward(module.train(training)(*inputs).sum())
         _require_settings("running it", before)
     if _next_number(card, subject, 1) == _next_number(card, subject, 2):
         raise Broken("building or running it seeds PyTorch's random numbers")
@@ -173,5 +175,8 @@ def _part(x: Tensor) -> Tensor:
 def _step(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
     first, *others = inputs
     out = module(first.requires_grad_(), *others)
-    (gradient,) = torch.autograd.grad((out * out.detach()).sum(), first)
-    return out, gradient
+    if not out.requires_grad:  # a bias of places alone
+        return out, torch.zeros(())
+    wanted = [first, *module.parameters()]
+    found = torch.autograd.grad((out * out.detach()).sum(), wanted, allow_unused=True)
+    return out, torch.cat([g.flatten() for g in found if g is not None])

@@ -69,7 +69,9 @@ def _command(commands: Any, name: str, text: str, json: bool = True) -> Any:
 def _list(commands: Any) -> None:
     parser = _command(commands, "list", "list the mechanisms")
     parser.add_argument("--family", help="only this family: channel, spatial, tokens")
-    parser.add_argument("--takes", help="only this input: map, tokens, …")
+    parser.add_argument(
+        "--takes", help="only these: map, maps, tokens, pooled, position, convolution"
+    )
 
 
 def _show(commands: Any) -> None:

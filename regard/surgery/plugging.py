@@ -27,6 +27,7 @@ from .masks import HostMask, check_mask
 from .observation import largest_difference, random_state_kept, run
 from .patterns import At
 from .reading import Site
+from .refusals import refuse_kind
 from .survey import resolve_sites
 
 Factory = Callable[[int, str], nn.Module]
@@ -208,9 +209,7 @@ def _from_factory(factory: Factory, site: Site) -> nn.Module:
 
 def fitted_options(known: Card, site: Site, start: str, options: dict[str, Any]) -> dict[str, Any]:
     """The options given, with what the site and the card add to them."""
-    if known.takes not in ("map", "tokens") or "plug" in known.waives:
-        why = known.waives.get("plug", f"it takes {known.takes}, and a site gives one map")
-        raise RegardError(f"{known.name} cannot be plugged: {why}")
+    refuse_kind(known)
     if known.start == "none" and start != "paper":
         raise RegardError(
             f"{known.name} cannot start as the identity, so plugging it changes the model's "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from ..cards import Card
 from ..errors import RegardError
 from .carrier import CHILD, Carrier, Side, attachment_of
 from .observation import Seen
@@ -25,7 +26,30 @@ _MERGING: tuple[str, ...] = (
     "get_equivalent_kernel_bias",
 )
 _FUSED = (nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.Linear)
+# What a site cannot give or take, and what works instead; by a card's takes, or its position.
+_KINDS = {
+    "maps": "it fuses two maps and a site gives one; call it where they meet, {make}(x, y)",
+    "pooled": "it makes one vector of all tokens and a site keeps its shape; call it before the "
+    "classifier, {make}(tokens)",
+    "convolution": "it stands in place of a convolution; set it where that is, layer.conv = {make}",
+    "add": "it tells tokens their places and a model does that once; call it on the embedded "
+    "tokens, {make}(tokens)",
+    "rotate": "it turns queries and keys, which a site does not show; call it inside an "
+    "attention, attend(turn(query), turn(key), value) with turn = {make}",
+    "bias": "it biases logits, which a site does not show; call it inside an attention, "
+    "attend(query, key, value, bias=code(query, key)) with code = {make}",
+}
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
+
+def refuse_kind(known: Card) -> None:
+    """A mechanism that takes something other than the one map or the tokens of a site."""
+    why = known.waives.get("plug")
+    if why is None and known.takes not in ("map", "tokens"):
+        make = f"regard.get({known.name!r}, {'heads' if known.position == 'bias' else 'size'})"
+        why = _KINDS[known.position or known.takes].format(make=make)
+    if why is not None:
+        raise RegardError(f"{known.name} cannot be plugged: {why}")
 
 
 def refuse_wrapped(model: nn.Module, name: str = "") -> None:
