@@ -50,7 +50,20 @@ def warp(x: Tensor, theta: Tensor, size: tuple[int, int] | None = None) -> Tenso
 def reference_warp(x: Tensor, theta: Tensor, size: tuple[int, int] | None = None) -> Tensor:
     """The definition of :func:`warp` in plain PyTorch."""
     height, width = x.shape[2:]
-    column, row = sampling_points(theta, (height, width), size)
+    return sample(x, *sampling_points(theta, (height, width), size))
+
+
+def sample(x: Tensor, column: Tensor, row: Tensor) -> Tensor:
+    """A map at places between its pixels, bilinearly, zero outside the frame.
+
+    Args:
+        x: ``[B, C, H, W]``.
+        column, row: places in pixels from the first one, each ``[B, h, w]``.
+
+    Returns:
+        ``[B, C, h, w]``. Its backward is deterministic.
+    """
+    height, width = x.shape[2:]
     # One pixel of zeros all around: whatever lies further out samples these.
     left, right, across = _neighbours(column, width)
     top, low, down = _neighbours(row, height)
