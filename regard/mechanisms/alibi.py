@@ -9,10 +9,10 @@ Cost: no parameters, H·Nq·Nk additions. Extrapolates to longer texts than thos
 For H that is no power of two, the slopes are those of the next lower power and then every second
 of those of the next higher one, as in the official code.
 
-Paper and code differ by what a softmax does not see. ``paper`` (default): -m(i - j), of the distance
-alone; for later keys, which the paper's causal attention never sees, the same by distance.
-``official``: the code's m·j, which is the same plus a number for each row, only where attention is
-causal; without a causal mask it would favour the last keys.
+Paper and code differ by what a softmax does not see. ``paper`` (default): -m(i - j), of the
+distance alone; for later keys, which the paper's causal attention never sees, the same by distance.
+``official``: the code's m·j, the same plus a number for each row, for causal attention only;
+without a causal mask it would favour the last keys.
 """
 
 from __future__ import annotations

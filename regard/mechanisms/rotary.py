@@ -88,7 +88,6 @@ CARD = Card(
   year    = {2021}
 }""",
     code="https://github.com/ZhuiyiTechnology/roformer",
-    code_licence="Apache-2.0",
     aliases=("rope", "roformer"),
     variants=("official",),
     parameters="0",

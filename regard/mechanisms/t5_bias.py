@@ -56,9 +56,10 @@ class T5Bias(nn.Module):
         if buckets < least or (bidirectional and buckets % 2):
             what = "an even number" if bidirectional else "a number"
             raise RegardError(f"buckets is {buckets}; it must be {what} of at least {least}")
-        if not distance > buckets // least:
+        exact = buckets // least
+        if not distance > exact:
             raise RegardError(
-                f"distance is {distance}; with {buckets} buckets it must be above {buckets // least}"
+                f"distance is {distance}; with {buckets} buckets it must be above {exact}"
             )
         self.weight = nn.Parameter(torch.empty(buckets, heads, device=device, dtype=dtype))
         nn.init.xavier_uniform_(self.weight)
