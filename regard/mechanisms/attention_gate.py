@@ -18,6 +18,8 @@ aligned corners.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -62,7 +64,7 @@ class AttentionGate(nn.Module):
         hidden = max(1, channels // 2) if hidden is None else check_size(hidden, "hidden")
         self.subsample = check_size(subsample, "subsample")
         official = check_variant(variant, VARIANTS) == "official"
-        home = {"device": device, "dtype": dtype}
+        home: dict[str, Any] = {"device": device, "dtype": dtype}
         conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dims - 1]
         norm = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[dims - 1]
         kernel = subsample if official else 1

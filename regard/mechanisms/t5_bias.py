@@ -73,7 +73,7 @@ class T5Bias(nn.Module):
     def bucket(self, apart: Tensor) -> Tensor:
         """The bucket of each distance, key minus query, whole numbers of any shape."""
         count = self.buckets
-        upper = 0
+        upper: Tensor | int = 0
         if self.bidirectional:
             count //= 2
             upper = count * (apart > 0)
