@@ -381,3 +381,26 @@ def test_without_an_example_the_type_must_tell():
     model = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU())
     with pytest.raises(RegardError, match=r"'1' \(ReLU\) does not tell its layout: give an exampl"):
         regard.plug(model, "se", "1")
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "message"),
+    [
+        ("aff", r"aff cannot be plugged: it fuses two maps .*regard.get\('aff', size\)\(x, y\)"),
+        ("attention_gate", r"call it where they meet, regard.get\('attention_gate', size\)\(x, y\)"),
+        ("latent_pooling", r"before the classifier, regard.get\('latent_pooling', size\)\(tokens\)"),
+        ("deform_conv", r"set it where that is, layer.conv = regard.get\('deform_conv', size\)"),
+        ("sinusoidal", r"on the embedded tokens, regard.get\('sinusoidal', size\)\(tokens\)"),
+        ("learned", r"on the embedded tokens, regard.get\('learned', size\)\(tokens\)"),
+        ("rotary", r"attend\(turn\(query\), turn\(key\), value\) .*regard.get\('rotary', size\)"),
+        ("alibi", r"attend\(query, key, value, bias=.*regard.get\('alibi', heads\)"),
+        ("t5_bias", r"attend\(query, key, value, bias=.*regard.get\('t5_bias', heads\)"),
+    ],
+)
+@pytest.mark.parametrize("start", ["identity", "paper"])
+def test_a_kind_that_no_site_can_carry_says_where_it_goes(mechanism, message, start, traces):
+    model = Net()
+    before = traces(model)
+    with pytest.raises(RegardError, match=message):
+        regard.plug(model, mechanism, "conv", example=X, start=start)
+    assert traces(model) == before
