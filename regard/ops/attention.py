@@ -17,7 +17,7 @@ where there is one: neither keeps anything as large as queries times keys.
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -80,7 +80,7 @@ def attend(
     fold = (*_fold(query, key, score, learned), value)
     scale = None if score == "scaled_dot" else 1.0
     if causal and mask is None and bias is None and query.shape[-2] == key.shape[-2]:
-        return F.scaled_dot_product_attention(*fold, dropout_p=dropout, is_causal=True, scale=scale)
+        return _product(fold, None, dropout_p=dropout, is_causal=True, scale=scale)
     allowed = allowed_pairs(query, key, mask, causal)
     return _fused(fold, scale, allowed, bias, dropout)
 
@@ -198,8 +198,18 @@ def _fused(
     if bias is not None:
         bias = bias.to(tensors[0].dtype)
         masked = bias if masked is None else bias.masked_fill(~masked, float("-inf"))
-    out = F.scaled_dot_product_attention(*tensors, attn_mask=masked, dropout_p=dropout, scale=scale)
+    out = _product(tensors, masked, dropout_p=dropout, scale=scale)
     return out if some is None else out.masked_fill(~some, 0.0)
+
+
+def _product(tensors: tuple[Tensor, Tensor, Tensor], mask: Tensor | None, **given: Any) -> Tensor:
+    """PyTorch's attention; exported with one head where there is none: ONNX knows no other."""
+    if tensors[0].dim() == 4 or not torch.compiler.is_exporting():
+        return F.scaled_dot_product_attention(*tensors, attn_mask=mask, **given)
+    query, key, value = (x.unsqueeze(1) for x in tensors)
+    if mask is not None and mask.dim() == 3:
+        mask = mask.unsqueeze(1)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, **given).squeeze(1)
 
 
 def _softmax(scores: Tensor, allowed: Tensor | None, bias: Tensor | None) -> Tensor:

@@ -229,3 +229,19 @@ def test_the_checks_are_compiled_away(score):
     torch.testing.assert_close(
         compiled(*inputs, score, parameters), attend(*inputs, score, parameters)
     )
+
+
+@pytest.mark.parametrize("given", [{}, {"causal": True}, {"masked": True}, {"biased": True}])
+def test_without_heads_it_is_exported_with_one(given):
+    class Plain(torch.nn.Module):
+        def forward(self, x):
+            mask = torch.arange(5).expand(2, -1) < 3 if "masked" in given else None
+            bias = -torch.arange(5.0).expand(5, 5) if "biased" in given else None
+            return attend(x, x, x, mask=mask, bias=bias, causal="causal" in given)
+
+    x = torch.randn(2, 5, 4)
+    program = torch.export.export(Plain(), (x,))
+    torch.testing.assert_close(program.module()(x), Plain()(x))
+    fused = torch.ops.aten.scaled_dot_product_attention.default
+    (node,) = (n for n in program.graph.nodes if n.target is fused)
+    assert node.args[0].meta["val"].dim() == 4  # ONNX knows no other
