@@ -21,7 +21,7 @@ def compiled(card: Card) -> None:
     torch.compiler.reset()
     try:
         fast = torch.compile(module, fullgraph=True, backend="aot_eager", dynamic=True)
-        for inputs in _two_sizes(subject):
+        for inputs in two_sizes(subject):
             out, gradients = _step(module, inputs)
             got, got_gradients = _step(fast, inputs)
             require_same(got, out, "compiled, the output differs")
@@ -31,7 +31,8 @@ def compiled(card: Card) -> None:
         torch.compiler.reset()
 
 
-def _two_sizes(subject: Specimen) -> list[tuple[Tensor, ...]]:
+def two_sizes(subject: Specimen) -> list[tuple[Tensor, ...]]:
+    """The usual inputs, and others with more samples and positions."""
     usual = subject.inputs()
     extent = [n + 3 for n in usual[0].shape[2:]] if subject.on_maps else [usual[0].shape[-2] + 3]
     return [usual, subject.inputs(batch=3, extent=extent, seed=5)]
@@ -53,8 +54,8 @@ def exported(card: Card) -> None:
     """torch.export takes it with any batch and any size."""
     subject = specimen(card)
     module = subject.build()
-    usual, other = _two_sizes(subject)
-    shapes = tuple(_dynamic(subject, x) for x in usual)
+    usual, other = two_sizes(subject)
+    shapes = tuple(dynamic(subject, x) for x in usual)
     names = list(inspect.signature(module.forward).parameters)[: len(usual)]
     program = torch.export.export(
         module, usual, dynamic_shapes=dict(zip(names, shapes, strict=True))
@@ -62,7 +63,7 @@ def exported(card: Card) -> None:
     require_same(program.module()(*other), module(*other), "exported, the output differs")
 
 
-def _dynamic(subject: Specimen, x: Tensor) -> dict[int, Any]:
+def dynamic(subject: Specimen, x: Tensor) -> dict[int, Any]:
     """All axes but that of channels or width may vary."""
     fixed = subject.width_axis % x.dim()
     return {i: torch.export.Dim.DYNAMIC for i in range(x.dim()) if i != fixed}
@@ -75,7 +76,7 @@ def traced(card: Card) -> None:
     module = subject.build()
     if any(p.kind == p.VAR_POSITIONAL for p in _parameters(module)):
         raise NotApplicable("forward takes any number of arguments")
-    usual, other = _two_sizes(subject)
+    usual, other = two_sizes(subject)
     constants = {p.name: p.default for p in _parameters(module)[len(usual) :]}
     try:
         graph = torch.fx.symbolic_trace(module, concrete_args=constants)
