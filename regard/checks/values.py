@@ -10,6 +10,9 @@ from .rule import ALL, MAPS, TOKENS, Broken, require, require_finite, require_sa
 from .specimen import Specimen, calls, specimen, specimens
 from .surroundings import RANDOM, SETTINGS, changed, observed
 
+# In training they see the whole batch, or draw for each place of it.
+MIXING = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+
 
 @rule("shape", *ALL)
 def shape(card: Card) -> None:
@@ -54,9 +57,16 @@ def _loud(subject: Specimen, seed: int) -> tuple[Tensor, ...]:
 
 @rule("batch", *ALL)
 def batch(card: Card) -> None:
-    """In eval mode a sample's output does not depend on the other samples of the batch."""
+    """A sample's output does not depend on the other samples, but by BatchNorm in training."""
     subject = specimen(card)
-    module, inputs = subject.build(), subject.inputs(batch=3)
+    for training in (False, True):
+        module = subject.build(training=training)
+        if not (training and any(isinstance(m, MIXING) for m in module.modules())):
+            _require_apart(subject, module)
+
+
+def _require_apart(subject: Specimen, module: nn.Module) -> None:
+    inputs = subject.inputs(batch=3)
     together = module(*inputs)
     for i in range(3):
         alone = module(*(x[i : i + 1] for x in inputs))

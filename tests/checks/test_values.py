@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from regard.checks import check
+
 
 def test_only_even_sizes(caught, gate):
     class Broken(gate):
@@ -115,3 +117,24 @@ def test_memory_read_as_if_contiguous(caught, gate):
             return x.as_strided(size, strides).mean(-1)
 
     caught("strides", Broken, "differs")
+
+
+def test_softmax_over_the_batch_in_training_alone(caught, gate):
+    class Broken(gate):
+        def gate(self, x, mask):
+            gate = super().gate(x, mask)
+            return gate.softmax(0) if self.training else gate
+
+    caught("batch", Broken, "with and without the others")
+
+
+def test_a_batch_normalisation_may_see_the_batch_in_training(make_card, gate):
+    class Normed(gate):
+        def __init__(self, channels, *, device=None, dtype=None):
+            super().__init__(channels, device=device, dtype=dtype)
+            self.norm = nn.BatchNorm2d(channels, device=device, dtype=dtype)
+
+        def mean(self, x, mask):
+            return super().mean(self.norm(x), mask)
+
+    assert check(make_card(Normed), ["batch"]).passed

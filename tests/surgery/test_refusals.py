@@ -387,8 +387,14 @@ def test_without_an_example_the_type_must_tell():
     ("mechanism", "message"),
     [
         ("aff", r"aff cannot be plugged: it fuses two maps .*regard.get\('aff', size\)\(x, y\)"),
-        ("attention_gate", r"call it where they meet, regard.get\('attention_gate', size\)\(x, y\)"),
-        ("latent_pooling", r"before the classifier, regard.get\('latent_pooling', size\)\(tokens\)"),
+        (
+            "attention_gate",
+            r"call it where they meet, regard.get\('attention_gate', size\)\(x, y\)",
+        ),
+        (
+            "latent_pooling",
+            r"before the classifier, regard.get\('latent_pooling', size\)\(tokens\)",
+        ),
         ("deform_conv", r"set it where that is, layer.conv = regard.get\('deform_conv', size\)"),
         ("sinusoidal", r"on the embedded tokens, regard.get\('sinusoidal', size\)\(tokens\)"),
         ("learned", r"on the embedded tokens, regard.get\('learned', size\)\(tokens\)"),
