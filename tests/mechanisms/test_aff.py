@@ -5,6 +5,7 @@ import torch
 
 import regard
 from regard.errors import RegardError
+from regard.maps import record
 
 
 def normed(values, norm):
@@ -122,3 +123,14 @@ def test_maps_of_two_shapes_and_other_wrong_input_are_errors(drawn):
         module(drawn(2, 4, 3, 5), drawn(2, 3, 3, 5))
     with pytest.raises(RegardError, match="dims is 4; a map has 1, 2 or 3"):
         regard.get("aff", 4, dims=4)
+
+
+@pytest.mark.parametrize(("name", "total"), [("aff", 2), ("iaff", 1)])
+def test_the_shares_of_both_maps_are_recorded_and_add_up(name, total, moved, drawn):
+    module, x, r = moved(regard.get(name, 4)), drawn(2, 4, 3, 5), drawn(2, 4, 3, 5, seed=2)
+    with record(module) as found:
+        module(x, r)
+    shares = [m.values for m in found]
+    assert len(shares) == (2 if name == "aff" else 4)
+    for one, other in zip(shares[::2], shares[1::2], strict=True):
+        torch.testing.assert_close(one + other, torch.full_like(one, total))

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 import regard
 from regard.errors import RegardError
+from regard.maps import record
 from regard.mechanisms._resize import resize
 
 
@@ -135,3 +136,14 @@ def test_the_wrong_map_is_named(drawn):
         module(drawn(2, 4, 4, 4), drawn(2, 4, 2, 2))
     with pytest.raises(RegardError, match=r"\(the map\) was built for 4 on axis 1"):
         module(drawn(2, 6, 4, 4), drawn(2, 6, 2, 2))
+
+
+def test_its_gate_is_recorded_at_the_maps_resolution(moved, drawn):
+    module, x, g = moved(regard.get("attention_gate", 4, 6)), drawn(2, 4, 7, 5), drawn(2, 6, 3, 2)
+    plain = module(x, g)
+    with record(module) as found:
+        assert torch.equal(module(x, g), plain)
+    (gate,) = found
+    assert gate.kind == "gate"
+    assert gate.values.shape == (2, 1, 7, 5)
+    assert ((gate.values > 0) & (gate.values < 1)).all()

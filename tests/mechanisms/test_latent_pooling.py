@@ -5,6 +5,7 @@ import torch
 
 import regard
 from regard.errors import RegardError
+from regard.maps import record
 
 
 def layered(rows, layer):
@@ -117,3 +118,14 @@ def test_a_mask_of_pairs_is_an_error(drawn):
     module = regard.get("latent_pooling", 8).double()
     with pytest.raises(RegardError, match=r"takes a mask \[B, N\].*got \(2, 1, 5\)"):
         module(drawn(2, 5, 8), torch.ones(2, 1, 5, dtype=torch.bool))
+
+
+def test_what_each_latent_looks_at_is_recorded(moved, drawn):
+    module, x = moved(regard.get("latent_pooling", 8, 2, 3)), drawn(2, 5, 8)
+    mask = torch.arange(5).expand(2, -1) < 4
+    with record(module) as found:
+        module(x, mask)
+    (weights,) = (m.values for m in found if m.kind == "weights")
+    assert weights.shape == (2, 2, 3, 5)
+    assert not weights[..., 4].any()
+    torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights.sum(-1)))
