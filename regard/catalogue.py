@@ -76,7 +76,7 @@ def get(name: str, *size: int, **options: Any) -> nn.Module:
 
     Returns:
         The module: ``forward(x)`` for maps, ``forward(query, key=None, value=None, mask=None,
-        causal=False)`` for tokens.
+        causal=False)`` for tokens; for the other kinds see ``takes`` of :class:`regard.cards.Card`.
 
     Raises:
         RegardError: for an unknown name, an unknown option, or a value that does not work.
