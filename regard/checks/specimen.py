@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -36,13 +36,15 @@ class Specimen:
 
     Args:
         card: of the mechanism.
-        size: C or D.
+        size: C or D; of a bias the number of heads.
         dims: spatial dimensions of its maps.
+        coarse: a second map has half the resolution of the first.
     """
 
     card: Card
     size: int
     dims: int
+    coarse: bool = False
 
     def build(self, *, moved: bool = True, training: bool = False, **options: Any) -> nn.Module:
         """The module in float64, from a fixed seed.
@@ -71,8 +73,11 @@ class Specimen:
             return torch.randn(shape, generator=numbers, dtype=torch.float64)
 
         if self.on_maps:
-            count = 2 if self.card.takes == "maps" else 1
-            return tuple(draw(batch, self.size, *extent) for _ in range(count))
+            first = draw(batch, self.size, *extent)
+            if self.card.takes != "maps":
+                return (first,)
+            second = [(n + 1) // 2 for n in extent] if self.coarse else extent
+            return first, draw(batch, self.size, *second)
         if self.card.position == "rotate":
             return (draw(batch, HEADS, extent[0], self.size),)
         if self.card.position == "bias":
@@ -120,7 +125,7 @@ def specimen(card: Card) -> Specimen:
     dims = 2 if 2 in card.dims else card.dims[0]
     for size in SIZES:
         if accepts(card, size):
-            return Specimen(card, size, dims)
+            return Specimen(card, size, dims, takes_two_resolutions(card, size, dims))
     raise Broken(f"it takes none of the sizes {', '.join(map(str, SIZES))}")
 
 
@@ -131,7 +136,7 @@ def specimens(card: Card, sizes: Sequence[int]) -> Iterator[Specimen]:
     """
     for size in [n for n in sizes if accepts(card, n)] or [specimen(card).size]:
         for dims in card.dims if card.takes in MAPS else (1,):
-            yield Specimen(card, size, dims)
+            yield Specimen(card, size, dims, takes_two_resolutions(card, size, dims))
 
 
 def accepts(card: Card, size: int) -> bool:
@@ -139,6 +144,18 @@ def accepts(card: Card, size: int) -> bool:
     try:
         card.module(size, **card.options)
     except RegardError:
+        return False
+    return True
+
+
+def takes_two_resolutions(card: Card, size: int, dims: int) -> bool:
+    """Whether the second of two maps may be coarser than the first."""
+    if card.takes != "maps":
+        return False
+    found = Specimen(card, size, dims, coarse=True)
+    try:
+        found.build()(*found.inputs())
+    except Exception:  # what is no proper refusal is found by the rule on options
         return False
     return True
 
@@ -183,6 +200,8 @@ def _forward(card: Card) -> Mapping[str, inspect.Parameter]:
 def calls(subject: Specimen, batch: int = 2) -> list[tuple[Tensor, ...]]:
     """Inputs of every shape that the subject must take; with keys of their own where it can."""
     made = [subject.inputs(batch, extent) for extent in subject.extents()]
+    if subject.coarse:
+        made += [replace(subject, coarse=False).inputs(batch, n) for n in subject.extents()]
     if "key" in arguments(subject.card):
         wide = subject.inputs(batch, (9,), seed=3)[0]
         made += [(x[0], wide) for x in made]

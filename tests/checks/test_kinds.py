@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from regard.checks import RULES, check
+from regard.checks.specimen import calls, specimen
 from regard.errors import RegardError
 from regard.ops import expect
 
@@ -135,6 +136,22 @@ def test_a_second_map_that_is_not_read_is_caught(caught):
             return super().forward(x, x)
 
     caught("sources", Broken, "nothing depends on the second map", takes="maps", parameters="C")
+
+
+def test_a_second_map_that_may_be_coarser_is_checked_as_such_and_as_large(make_card):
+    facts = {"start": "none", "parameters": "C", "takes": "maps"}
+    sizes = [(x.shape[2], y.shape[2]) for x, y in calls(specimen(make_card(Fusion, **facts)))]
+    assert (12, 6) in sizes
+    assert (12, 12) in sizes
+
+    class Same(Fusion):
+        def forward(self, x, y):
+            if x.shape != y.shape:
+                raise RegardError("two maps of one size are needed")
+            return super().forward(x, y)
+
+    sizes = [(x.shape[2], y.shape[2]) for x, y in calls(specimen(make_card(Same, **facts)))]
+    assert all(one == other for one, other in sizes)
 
 
 def test_a_second_map_of_another_resolution_that_fails_far_inside_is_caught(caught):

@@ -22,9 +22,9 @@ def runtime():
 
 def exported(subject, module, inputs, path):
     parameters = list(inspect.signature(module.forward).parameters)[: len(inputs)]
-    dynamic = {n: dynamic(subject, x) for n, x in zip(parameters, inputs, strict=True)}
+    shapes = {n: dynamic(subject, x) for n, x in zip(parameters, inputs, strict=True)}
     torch.onnx.export(
-        module, inputs, path, dynamo=True, dynamic_shapes=dynamic, verbose=False, optimize=True
+        module, inputs, path, dynamo=True, dynamic_shapes=shapes, verbose=False, optimize=True
     )
 
 
