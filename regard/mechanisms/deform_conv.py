@@ -189,7 +189,7 @@ CARD = Card(
   year      = {2017}
 }""",
     code="https://github.com/msracver/Deformable-ConvNets",
-    code_licence="MIT",
+    code_licence="Apache-2.0",
     aliases=("dcn", "dcn_v1", "deformable_convolution"),
     variants=("official",),
     parameters="C**2*kernel_size**2//groups + C"
