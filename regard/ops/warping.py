@@ -49,20 +49,23 @@ def warp(x: Tensor, theta: Tensor, size: tuple[int, int] | None = None) -> Tenso
 
 def reference_warp(x: Tensor, theta: Tensor, size: tuple[int, int] | None = None) -> Tensor:
     """The definition of :func:`warp` in plain PyTorch."""
-    height, width = x.shape[2:]
-    return sample(x, *sampling_points(theta, (height, width), size))
+    column, row = sampling_points(theta, (x.shape[2], x.shape[3]), size)
+    return sample(x, column, row)
 
 
 def sample(x: Tensor, column: Tensor, row: Tensor) -> Tensor:
-    """A map at places between its pixels, bilinearly, zero outside the frame.
+    """A map at any points, bilinearly, zero outside the frame; deterministic in backward.
 
     Args:
         x: ``[B, C, H, W]``.
-        column, row: places in pixels from the first one, each ``[B, h, w]``.
+        column, row: ``[B, h, w]``, in pixels: whole numbers are the centres of pixels.
 
     Returns:
-        ``[B, C, h, w]``. Its backward is deterministic.
+        ``[B, C, h, w]``.
     """
+    tensors = (x, column, row)
+    if has_torch_function(tensors):
+        return handle_torch_function(sample, tensors, x, column, row)
     height, width = x.shape[2:]
     # One pixel of zeros all around: whatever lies further out samples these.
     left, right, across = _neighbours(column, width)
@@ -83,16 +86,33 @@ def sampling_points(
         Column and row, each ``[B, *size]``, in theta's precision but at least float32.
     """
     height, width = frame
-    out_height, out_width = size or frame
     theta = theta if theta.dtype == torch.float64 else theta.float()
-    y, along_y = _axis(out_height, height, theta)
-    x, along_x = _axis(out_width, width, theta)
-    y, along_y = y[:, None], along_y[:, None]
+    (x, along_x), (y, along_y) = places(frame, size, theta)
     shift = theta - torch.eye(2, 3, dtype=theta.dtype, device=theta.device)
     a = shift[:, :, :, None, None]
     dx = a[:, 0, 0] * x + a[:, 0, 1] * y + a[:, 0, 2]
     dy = a[:, 1, 0] * x + a[:, 1, 1] * y + a[:, 1, 2]
     return along_x + dx * ((width - 1) / 2), along_y + dy * ((height - 1) / 2)
+
+
+def places(
+    frame: tuple[int, int], size: tuple[int, int] | None, like: Tensor
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """The output's pixels along x ``[w]`` and along y ``[h, 1]``, for a warp of any kind.
+
+    Returns:
+        Of each: coordinates from -1 to 1, and identity places in pixels of the input; in the
+        precision of ``like``, but at least float32.
+    """
+    if has_torch_function((like,)):
+        found: tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]] = handle_torch_function(
+            places, (like,), frame, size, like
+        )
+        return found
+    like = like if like.dtype == torch.float64 else like.float()
+    out = size or frame
+    y, along_y = _axis(out[0], frame[0], like)
+    return _axis(out[1], frame[1], like), (y[:, None], along_y[:, None])
 
 
 def _axis(out: int, size: int, like: Tensor) -> tuple[Tensor, Tensor]:
