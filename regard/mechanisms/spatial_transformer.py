@@ -17,9 +17,17 @@ The localisation network is the paper's for maps (max pool, 20 filters 5×5, max
 And by default θ is kept within ``bound`` of the identity, θ = I + b·tanh(Δ / b), because an
 unbounded regression can send every sample outside the frame, where no gradient brings it back;
 ``variant="paper"`` regresses θ without a bound.
+
+``spatial_transformer_attention`` is the paper's restricted form: θ scales by s and moves by t only,
+so that it crops and enlarges, but neither turns nor shears.
+
+.. math:: \theta = \begin{pmatrix} s & 0 & t_x \\ 0 & s & t_y \end{pmatrix}
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +54,9 @@ class SpatialTransformer(nn.Module):
         start: both ``paper`` and ``identity`` begin with the identity warp.
     """
 
+    numbers: ClassVar[int] = 6
+    """How many numbers the localisation network gives."""
+
     def __init__(
         self,
         channels: int,
@@ -67,24 +78,44 @@ class SpatialTransformer(nn.Module):
         self.conv1 = nn.Conv2d(channels, FILTERS, 5, padding=2, device=device, dtype=dtype)
         self.conv2 = nn.Conv2d(FILTERS, FILTERS, 5, padding=2, device=device, dtype=dtype)
         self.hidden = nn.Linear(FILTERS * CELLS**2, FILTERS, device=device, dtype=dtype)
-        self.shift = nn.Linear(FILTERS, 6, device=device, dtype=dtype)
+        self.shift = nn.Linear(FILTERS, self.numbers, device=device, dtype=dtype)
         nn.init.zeros_(self.shift.weight)
         nn.init.zeros_(self.shift.bias)
 
-    def theta(self, x: Tensor) -> Tensor:
-        """The affine map ``[B, 2, 3]`` from output to input coordinates."""
+    def regress(self, x: Tensor) -> Tensor:
+        """What the localisation network gives, ``[B, n]``; zero is the identity."""
         features = torch.relu(self.conv1(F.max_pool2d(x, 2, ceil_mode=True)))
         features = torch.relu(self.conv2(F.max_pool2d(features, 2, ceil_mode=True)))
         cells = cell_means(features, CELLS).flatten(1)
-        shift = self.shift(torch.relu(self.hidden(cells))).unflatten(1, (2, 3))
-        if self.bound is not None:
-            shift = self.bound * torch.tanh(shift / self.bound)
+        shift: Tensor = self.shift(torch.relu(self.hidden(cells)))
+        return shift if self.bound is None else self.limit(shift, self.bound)
+
+    def limit(self, shift: Tensor, bound: float) -> Tensor:
+        """The numbers kept within the bound."""
+        return bound * torch.tanh(shift / bound)
+
+    def theta(self, x: Tensor) -> Tensor:
+        """The affine map ``[B, 2, 3]`` from output to input coordinates."""
+        shift = self.regress(x).unflatten(1, (2, 3))
         return shift + torch.eye(2, 3, dtype=shift.dtype, device=shift.device)
 
     def forward(self, x: Tensor) -> Tensor:
         """``x [B, C, H, W]`` sampled where θ says: ``[B, C, H, W]`` or ``[B, C, *size]``."""
         x = expect(x, 1, self.channels, "spatial_transformer", axes=4)
         return warp(x, self.theta(x), self.size)
+
+
+class AttentionTransformer(SpatialTransformer):
+    """Spatial Transformer that scales and moves (Jaderberg et al., arXiv:1506.02025, eq. 2)."""
+
+    numbers = 3
+
+    def theta(self, x: Tensor) -> Tensor:
+        """The affine map ``[B, 2, 3]`` of one scale and two moves."""
+        scale, move_x, move_y = self.regress(x).unsqueeze(2).unbind(1)
+        none = torch.zeros_like(scale)
+        shift = torch.cat((scale, none, move_x, none, scale, move_y), 1).unflatten(1, (2, 3))
+        return shift + torch.eye(2, 3, dtype=shift.dtype, device=shift.device)
 
 
 def check_pair(size: tuple[int, int] | int | None) -> tuple[int, int] | None:
@@ -140,4 +171,15 @@ CARD = Card(
     place="input",
     before=True,
     dims=(2,),
+)
+CARDS = (
+    CARD,
+    replace(
+        CARD,
+        name="spatial_transformer_attention",
+        title="Spatial Transformer (scale and translation)",
+        module=AttentionTransformer,
+        aliases=("stn_attention",),
+        parameters="500*C + 16523",
+    ),
 )
