@@ -68,10 +68,10 @@ class AugmentedConvolution(nn.Module):
             )
         self.span, pad = check_size(span, "span"), check_odd(kernel_size, "kernel_size") // 2
         self.residual = check_residual(check_start(start), residual)
-        made = {"device": device, "dtype": dtype}
-        self.conv = nn.Conv2d(channels, channels - self.values, kernel_size, padding=pad, **made)
-        self.qkv = nn.Conv2d(channels, 2 * self.keys + self.values, 1, **made)
-        self.output = nn.Conv2d(self.values, self.values, 1, **made)
+        rest, projected = channels - self.values, 2 * self.keys + self.values
+        self.conv = nn.Conv2d(channels, rest, kernel_size, padding=pad, device=device, dtype=dtype)
+        self.qkv = nn.Conv2d(channels, projected, 1, device=device, dtype=dtype)
+        self.output = nn.Conv2d(self.values, self.values, 1, device=device, dtype=dtype)
         self.relative_height = _vectors(2 * span - 1, self.keys // heads, device, dtype)
         self.relative_width = _vectors(2 * span - 1, self.keys // heads, device, dtype)
         if start == "identity":
