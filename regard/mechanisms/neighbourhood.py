@@ -29,7 +29,7 @@ from ._windows import check_odd, check_residual, default_heads, truncated
 
 
 class NeighbourhoodAttention(nn.Module):
-    """Neighbourhood attention (Hassani et al., arXiv:2204.07143, eq. 2 to 4).
+    """Neighbourhood attention (Hassani et al., arXiv:2204.07143, section 3).
 
     Args:
         channels: C of the map.
