@@ -58,8 +58,8 @@ class GlobalContext(nn.Module):
         self.channels = check_size(channels, "channels")
         hidden = max(2, channels // check_size(reduction, "reduction"))
         self.mask = nn.Conv2d(channels, 1, 1, device=device, dtype=dtype)
+        zero(self.mask)
         nn.init.kaiming_normal_(self.mask.weight, mode="fan_in", nonlinearity="relu")
-        nn.init.zeros_(self.mask.bias)
         self.sigmoid = Sigmoid(start)
         self.add = self.scale = None
         if fusion != "scale":
