@@ -29,3 +29,11 @@ def unproject(x: Tensor, like: Tensor, *layers: nn.Module) -> Tensor:
     for layer in layers:
         out = layer(out)
     return out.reshape(like.shape)
+
+
+def rows(convolution: nn.Conv2d, batch: int, heads: int = 1) -> Tensor:
+    """The weights of a 1×1 convolution as queries or keys for pixels, ``[B, heads, out / h, C]``.
+
+    A softmax over what the convolution gives is then attention, without a map for it in memory.
+    """
+    return convolution.weight.flatten(1).unflatten(0, (heads, -1)).expand(batch, -1, -1, -1)

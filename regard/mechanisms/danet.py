@@ -139,8 +139,8 @@ CARDS = (
         complexity="O(C²·HW) multiplications a sample",
         options={},
         waives={
-            "alive": "its logits are sums over all pixels, so large that of two channels each takes "
-            "the other, whatever they show; from three channels on it looks"
+            "alive": "its logits are sums over all pixels, unscaled: of two channels each takes "
+            "the other, whatever they show"
         },
     ),
 )
