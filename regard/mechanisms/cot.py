@@ -23,6 +23,8 @@ is not there otherwise and starts at zero.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -61,7 +63,7 @@ class ContextualTransformer(nn.Module):
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise RegardError(f"kernel_size is {kernel_size}; cot needs an odd number, 3, 5, 7, …")
         self.kernel_size = kernel_size
-        where = {"device": device, "dtype": dtype}
+        where: dict[str, Any] = {"device": device, "dtype": dtype}
         weights = kernel_size**2 * channels // SHARED
         self.static = nn.Sequential(
             nn.Conv2d(
