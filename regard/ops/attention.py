@@ -196,7 +196,8 @@ def _fused(
         some = allowed.any(-1, keepdim=True)
         masked = allowed | ~some
     if bias is not None:
-        bias = bias.to(tensors[0].dtype)
+        # Some fused kernels read the last two axes of a bias even where it has but one.
+        bias = bias.to(tensors[0].dtype)[(None,) * (tensors[0].dim() - bias.dim())]
         masked = bias if masked is None else bias.masked_fill(~masked, float("-inf"))
     out = _product(tensors, masked, dropout_p=dropout, scale=scale)
     return out if some is None else out.masked_fill(~some, 0.0)

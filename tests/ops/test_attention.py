@@ -121,6 +121,14 @@ def test_the_function_and_its_definition_are_equal(score, causal, masked, biased
     torch.testing.assert_close(got, wanted, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (NK,), (NQ, NK), (HEADS, 1, NK)])
+def test_a_bias_of_fewer_axes_than_the_logits_is_one_for_fused_kernels_too(shape):
+    query, key, _ = sources(HEADS)  # values as wide as queries: what fused kernels want
+    bias = drawn(*shape, seed=14)
+    wanted = (logits(query, key, "scaled_dot") + bias).softmax(-1) @ key
+    torch.testing.assert_close(attend(query, key, key, bias=bias), wanted)
+
+
 @pytest.mark.parametrize("shape", [(NQ, NK), (HEADS, NQ, NK), (B, 1, NQ, NK), (1, HEADS, 1, NK)])
 def test_a_bias_is_added_to_the_logits(shape):
     inputs, bias = sources(HEADS), drawn(*shape, seed=14)
