@@ -39,6 +39,7 @@ class BottleneckAttention(nn.Module):
         channels: C of the map.
         heads: h.
         size: height and width the tables are made for; one number is both.
+        residual: add the input to the result; by default only at an identity start.
         start: ``paper``, or ``identity``: W_v zero, the input added.
     """
 
@@ -48,6 +49,7 @@ class BottleneckAttention(nn.Module):
         heads: int = 4,
         size: int | tuple[int, int] = 14,
         *,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -70,8 +72,8 @@ class BottleneckAttention(nn.Module):
             nn.init.normal_(layer.weight, std=0.01)
         for table in (self.rows, self.columns):
             nn.init.normal_(table, std=head**-0.5)
-        self.residual = check_start(start) == "identity"
-        if self.residual:
+        self.residual = start == "identity" if residual is None else residual
+        if check_start(start) == "identity":
             zero(self.value)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -44,6 +44,7 @@ class ContextualTransformer(nn.Module):
     Args:
         channels: C of the map, divisible by 8.
         kernel_size: k, odd.
+        residual: add the input to the result; by default only at an identity start.
         start: ``paper``, or ``identity``: x + factor·block, the factor zero.
     """
 
@@ -52,6 +53,7 @@ class ContextualTransformer(nn.Module):
         channels: int,
         kernel_size: int = 3,
         *,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -90,6 +92,7 @@ class ContextualTransformer(nn.Module):
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
         self.factor = None
+        self.residual = start == "identity" if residual is None else residual
         if check_start(start) == "identity":
             self.factor = nn.Parameter(torch.zeros(channels, 1, 1, **where))
 
@@ -102,7 +105,9 @@ class ContextualTransformer(nn.Module):
         logits = self.mix((dynamic + static).mean((2, 3), keepdim=True))
         share = logits.unflatten(1, (-1, 2)).softmax(2)  # the two branches lie side by side
         mixed: Tensor = dynamic * share[:, :, 0] + static * share[:, :, 1]
-        return mixed if self.factor is None else x + self.factor * mixed
+        if self.factor is not None:
+            mixed = self.factor * mixed
+        return x + mixed if self.residual else mixed
 
 
 def local_sum(value: Tensor, weights: Tensor, kernel_size: int) -> Tensor:

@@ -87,6 +87,7 @@ class ExternalMultiHead(nn.Module):
         heads: h; there are h·expansion heads of width D / h.
         expansion: of the width before the heads.
         units: S, entries of the memories.
+        residual: add the input to the result; by default only at an identity start.
         start: ``paper``, or ``identity``: the last projection zero, the input added.
     """
 
@@ -97,6 +98,7 @@ class ExternalMultiHead(nn.Module):
         *,
         expansion: int = 4,
         units: int = 64,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: Device = None,
         dtype: torch.dtype | None = None,
@@ -111,8 +113,8 @@ class ExternalMultiHead(nn.Module):
         self.key = nn.Linear(width, units, device=device, dtype=dtype)
         self.value = nn.Linear(units, width, device=device, dtype=dtype)
         self.output = nn.Linear(inner, dim, device=device, dtype=dtype)
-        self.residual = check_start(start) == "identity"
-        if self.residual:
+        self.residual = start == "identity" if residual is None else residual
+        if check_start(start) == "identity":
             zero(self.output)
 
     def forward(self, query: Tensor, mask: Tensor | None = None) -> Tensor:

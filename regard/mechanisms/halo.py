@@ -42,6 +42,7 @@ class HaloAttention(nn.Module):
         heads: n.
         block: b, side of a block of queries.
         halo: h, pixels around a block that it sees as well.
+        residual: add the input to the result; by default only at an identity start.
         start: ``paper``, or ``identity``: W_v zero, the input added.
     """
 
@@ -52,6 +53,7 @@ class HaloAttention(nn.Module):
         block: int = 8,
         halo: int = 3,
         *,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -72,8 +74,8 @@ class HaloAttention(nn.Module):
         )
         for table in (self.rows, self.columns):
             nn.init.normal_(table, std=head**-0.5)
-        self.residual = check_start(start) == "identity"
-        if self.residual:
+        self.residual = start == "identity" if residual is None else residual
+        if check_start(start) == "identity":
             zero(self.value)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -41,6 +41,7 @@ class LambdaLayer(nn.Module):
         kernel_size: r, of the position lambdas; odd.
         key_channels: k, of the keys and of each head's queries.
         depth: u, the intra-depth.
+        residual: add the input to the result; by default only at an identity start.
         start: ``paper``, or ``identity``: values zero, the input added.
     """
 
@@ -52,6 +53,7 @@ class LambdaLayer(nn.Module):
         *,
         key_channels: int = 16,
         depth: int = 1,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -74,8 +76,8 @@ class LambdaLayer(nn.Module):
             depth, keys, kernel_size, padding=kernel_size // 2, bias=False, **where
         )
         nn.init.normal_(self.positions.weight, std=keys**-0.5)
-        self.residual = check_start(start) == "identity"
-        if self.residual:
+        self.residual = start == "identity" if residual is None else residual
+        if check_start(start) == "identity":
             zero(self.value_norm)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -39,6 +39,7 @@ class OutlookAttention(nn.Module):
         heads: h; 6 in VOLO-D1, 8 in VOLO-D2.
         kernel_size: k, odd.
         stride: s, of the windows.
+        residual: add the input to the result; by default only at an identity start.
         start: ``paper``, or ``identity``: W zero, the input added.
     """
 
@@ -49,6 +50,7 @@ class OutlookAttention(nn.Module):
         kernel_size: int = 3,
         *,
         stride: int = 1,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -73,8 +75,8 @@ class OutlookAttention(nn.Module):
             nn.init.trunc_normal_(layer.weight, std=0.02)
         nn.init.zeros_(self.weigh.bias)
         nn.init.zeros_(self.output.bias)
-        self.residual = check_start(start) == "identity"
-        if self.residual:
+        self.residual = start == "identity" if residual is None else residual
+        if check_start(start) == "identity":
             zero(self.output)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -112,3 +112,9 @@ def test_the_start_is_that_of_the_authors_code(drawn):
 def test_what_cannot_be_built_is_an_error(given, words):
     with pytest.raises(RegardError, match=words):
         regard.get("bot_mhsa", 64, **given)
+
+
+def test_the_input_can_be_added_from_the_papers_start_too(moved, drawn):
+    plain, added = (moved(regard.get("bot_mhsa", 16, residual=r)) for r in (None, True))
+    x = drawn(2, 16, 5, 4)
+    torch.testing.assert_close(added(x), x + plain(x))

@@ -133,3 +133,9 @@ def test_the_branches_are_mixed_in_shares_that_sum_to_one(moved, drawn):
 def test_what_cannot_be_built_is_an_error(size, given, words):
     with pytest.raises(RegardError, match=words):
         regard.get("cot", size, **given)
+
+
+def test_the_input_can_be_added_from_the_papers_start_too(moved, drawn):
+    plain, added = (moved(regard.get("cot", 16, residual=r)) for r in (None, True))
+    x = drawn(2, 16, 5, 4)
+    torch.testing.assert_close(added(x), x + plain(x))

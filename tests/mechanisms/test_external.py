@@ -134,3 +134,9 @@ def test_a_mask_for_pairs_is_refused_because_tokens_do_not_see_each_other(drawn)
 def test_what_cannot_be_built_is_an_error(given):
     with pytest.raises(RegardError, match=next(iter(given))):
         regard.get("external_multihead", 64, **given)
+
+
+def test_the_input_can_be_added_to_tokens_from_the_papers_start_too(moved, drawn):
+    plain, added = (moved(regard.get("external_multihead", 16, residual=r)) for r in (None, True))
+    x = drawn(2, 5, 16)
+    torch.testing.assert_close(added(x), x + plain(x))

@@ -124,3 +124,9 @@ def test_an_identity_start_gives_the_input_in_both_modes(drawn):
 def test_what_cannot_be_built_is_an_error(given, words):
     with pytest.raises(RegardError, match=words):
         regard.get("lambda", 64, **given)
+
+
+def test_the_input_can_be_added_from_the_papers_start_too(moved, drawn):
+    plain, added = (moved(regard.get("lambda", 16, residual=r)) for r in (None, True))
+    x = drawn(2, 16, 5, 4)
+    torch.testing.assert_close(added(x), x + plain(x))
