@@ -228,7 +228,7 @@ def fitted_options(known: Card, site: Site, start: str, options: dict[str, Any])
     for option, value in (("start", start), ("dims", dims)):
         if option in names:
             fitted.setdefault(option, value)
-    if known.start == "residual":
+    if known.start == "residual" and "residual" in names:  # others add the input always
         fitted.setdefault("residual", True)
     return fitted
 

@@ -60,6 +60,13 @@ def test_the_output_does_not_change_at_plugging(net, mechanism, before):
     assert (net(X) - plain).abs().max() <= 1e-6
 
 
+@pytest.mark.parametrize("mechanism", ["danet_channel", "outlook"])
+def test_a_block_is_plugged_whether_it_always_adds_its_input_or_when_asked(net, mechanism):
+    wanted = net(X)
+    regard.plug(net, mechanism, at="layer2", example=X)
+    torch.testing.assert_close(net(X), wanted, rtol=0, atol=1e-6)
+
+
 def test_the_published_start_changes_it_and_says_so(net):
     plain = net(X)
     handle = regard.plug(net, "se", "layer*.bn2", example=X, start="paper")
