@@ -78,3 +78,47 @@ def test_a_distant_channel_does_not_matter(moved, drawn):
 def test_an_even_kernel_is_an_error(kernel_size):
     with pytest.raises(RegardError, match="eca needs an odd number"):
         regard.get("eca", 64, kernel_size=kernel_size)
+
+
+def in_a_ring(x, taps):
+    """Each channel's gate from the means of its neighbours, the first after the last."""
+    out, reach = torch.empty_like(x), len(taps) // 2
+    for n in range(x.shape[0]):
+        means = [math.fsum(c.flatten().tolist()) / c.numel() for c in x[n]]
+        for c in range(len(means)):
+            near = [means[(c + i - reach) % len(means)] for i in range(len(taps))]
+            logit = sum(t * m for t, m in zip(taps, near, strict=True))
+            out[n, c] = x[n, c] / (1 + math.exp(-logit))
+    return out
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3, 5, 11])
+def test_the_circular_one_has_its_channels_in_a_ring(kernel_size, moved, drawn):
+    module, x = moved(regard.get("eca_circular", 6, kernel_size)), drawn(2, 6, 3, 5)
+    wanted = in_a_ring(x, module.conv.weight.flatten().tolist())
+    torch.testing.assert_close(module(x), wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_turning_the_ring_turns_the_output(moved, drawn):
+    module, x = moved(regard.get("eca_circular", 16)), drawn(2, 16, 3, 3)
+    torch.testing.assert_close(module(x.roll(5, 1)), module(x).roll(5, 1))
+
+
+def test_away_from_the_ends_the_ring_is_no_ring(moved, drawn):
+    ring, row = moved(regard.get("eca_circular", 16, 5)), regard.get("eca", 16, 5).double()
+    row.load_state_dict(ring.state_dict())
+    x = drawn(2, 16, 3, 3)
+    same = (ring(x) == row(x)).flatten(2).all(-1).all(0)
+    assert same.nonzero().flatten().tolist() == list(range(2, 14))
+
+
+def test_the_circular_kernel_follows_the_rule_and_is_three_at_least(count, table):
+    assert [count(regard.get("eca_circular", c)) for c in table] == [3, 5, 5, 5, 5, 7]
+    assert [count(regard.get("eca_circular", c)) for c in (1, 2, 4, 7, 8)] == [3] * 5
+
+
+def test_a_kernel_that_goes_round_more_than_the_ring_is_an_error():
+    with pytest.raises(RegardError, match="a ring of 2 channels takes at most 5"):
+        regard.get("eca_circular", 2, 7)
+    with pytest.raises(RegardError, match="eca needs an odd number"):
+        regard.get("eca_circular", 8, 4)
