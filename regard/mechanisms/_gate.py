@@ -1,13 +1,13 @@
-"""What gating mechanisms share: the gate's last step and its start."""
+"""What gating mechanisms share: the gate's last step, its start, statistics of their own."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import RegardError
-from ..ops import ScaledSigmoid
+from ..ops import ScaledSigmoid, squeeze
 
 StartOption = Literal["paper", "identity"]
 
@@ -45,3 +45,11 @@ def zero(*layers: nn.Module) -> None:
     for layer in layers:
         for parameter in layer.parameters():
             nn.init.zeros_(parameter)
+
+
+def statistic(found: Tensor) -> Tensor:
+    """A statistic ``[B, N]`` that a mechanism made itself, sent through ``squeeze``.
+
+    It stays what it is; but whoever stands in for statistics, as a placebo does, now sees it.
+    """
+    return squeeze(found.unsqueeze(-1), "space")[0].squeeze(-1)
