@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +41,7 @@ class EfficientChannelAttention(nn.Module):
         start: ``paper``: default initialisation and gate σ; ``identity``: a zero kernel and 2σ.
     """
 
-    padding_mode: ClassVar[str] = "zeros"
+    padding_mode: ClassVar[Literal["zeros", "circular"]] = "zeros"
 
     def __init__(
         self,

@@ -107,7 +107,7 @@ def pairs(choice: str) -> list[tuple[int, int]]:
         raise RegardError(
             f"frequencies is {choice!r}; it can be top, low or bot and 1, 2, 4, 8, 16 or 32"
         )
-    return [(int(u), int(v)) for u, v in FREQUENCIES[kind].split()[: int(many)]]
+    return [(int(uv[0]), int(uv[1])) for uv in FREQUENCIES[kind].split()[: int(many)]]
 
 
 def both(size: int | tuple[int, int]) -> tuple[int, int]:
