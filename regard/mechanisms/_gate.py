@@ -48,8 +48,9 @@ def zero(*layers: nn.Module) -> None:
 
 
 def statistic(found: Tensor) -> Tensor:
-    """A statistic ``[B, N]`` that a mechanism made itself, sent through ``squeeze``.
+    """A statistic ``[B, …]`` that a mechanism made itself, sent through ``squeeze``.
 
     It stays what it is; but whoever stands in for statistics, as a placebo does, now sees it.
     """
-    return squeeze(found.unsqueeze(-1), "space")[0].squeeze(-1)
+    (seen,) = squeeze(found.flatten(1).unsqueeze(-1), "space")
+    return seen.reshape(found.shape)

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from ..cards import Card
 from ..ops import expect, modulate, squeeze
 from ._dims import batch_norm, convolution
-from ._gate import StartOption, check_size, check_start, check_variant, zero
+from ._gate import StartOption, check_size, check_start, check_variant, statistic, zero
 
 VARIANTS = ("official", "paper")
 Device = torch.device | str | None
@@ -138,8 +138,7 @@ class SpatialBranch(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """A map ``[B, C, *space]`` → logits ``[B, 1, *space]``."""
-        # One channel is its own mean over channels: a placebo sees the statistic, no number moves.
-        return squeeze(self.layers(x), "channels")[0]
+        return statistic(self.layers(x))
 
     def forward(self, x: Tensor) -> Tensor:
         """``x [B, C, *space]``, gated."""

@@ -43,7 +43,7 @@ FREQUENCIES = {
 
 
 class FrequencyChannelAttention(nn.Module):
-    """Multi-spectral channel attention (Qin et al., arXiv:2012.11879, eq. 10 to 13).
+    """Multi-spectral channel attention (Qin et al., arXiv:2012.11879, section 3).
 
     Args:
         channels: C of the map, a multiple of the number of frequencies.

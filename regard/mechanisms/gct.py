@@ -24,10 +24,11 @@ from ..cards import Card
 from ..errors import RegardError
 from ..ops import expect, modulate
 from ._gate import check_size, statistic
+from ._spread import at_least
 
 
 class GatedChannelTransformation(nn.Module):
-    """Gated Channel Transformation (Yang et al., arXiv:1909.11519, eq. 1 to 5).
+    """Gated Channel Transformation (Yang et al., arXiv:1909.11519, section 3).
 
     Args:
         channels: C of the map.
@@ -79,11 +80,6 @@ class GatedChannelTransformation(nn.Module):
     def gated(self, share: Tensor) -> Tensor:
         """Each channel's share in the competition → gate, both ``[B, C]``."""
         return 1 + torch.tanh(self.gamma * share + self.beta)
-
-
-def at_least(x: Tensor, least: float) -> Tensor:
-    """√(x² + least²), where neither square is ever written down."""
-    return torch.hypot(x, torch.full_like(x, least))
 
 
 CARD = Card(

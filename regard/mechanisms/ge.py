@@ -37,7 +37,7 @@ Device = torch.device | str | None
 
 
 class GatherExcite(nn.Module):
-    """GE-θ⁻, without parameters (Hu et al., arXiv:1810.12348, section 3.1).
+    """GE-θ⁻, without parameters (Hu et al., arXiv:1810.12348, section 3).
 
     Args:
         channels: C of the map; no parameter depends on it, and None takes any.
@@ -58,16 +58,19 @@ class GatherExcite(nn.Module):
             raise RegardError(f"extent is {extent}; ge needs at least 2, or None for the whole map")
         self.extent = extent
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``x [B, C, H, W]``, gated; without an extent ``[B, C, *space]``."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """``x [B, C, H, W]``, gated; without an extent ``[B, C, *space]``, and a boolean ``mask``
+        ``[B, *space]``, True = real, can be given."""
         if self.extent is None:
             x = expect(x, 1, self.channels, "ge")
-            return gate(x, Step("space", ("mean",), self.excite), spent=True)
+            return gate(x, Step("space", ("mean",), self.excite), mask=mask, spent=True)
+        if mask is not None:
+            raise RegardError("ge with an extent takes no mask; extent=None, the whole map, does")
         x = expect(x, 1, self.channels, "ge with an extent", axes=4)
         gathered = F.avg_pool2d(
             x, 2 * self.extent - 1, self.extent, self.extent - 1, count_include_pad=False
         )
-        return modulate(x, spread(torch.sigmoid(gathered), x))
+        return modulate(x, spread(torch.sigmoid(statistic(gathered)), x))
 
     def excite(self, mean: Tensor) -> Tensor:
         """Means ``[B, C, 1, …]`` → gate ``[B, C]``."""
@@ -75,7 +78,7 @@ class GatherExcite(nn.Module):
 
 
 class GatherExciteTheta(nn.Module):
-    """GE-θ, with a learned gather (Hu et al., arXiv:1810.12348, section 3.2).
+    """GE-θ, with a learned gather (Hu et al., arXiv:1810.12348, section 3).
 
     Args:
         channels: C of the map.
@@ -118,11 +121,10 @@ class GatherExciteTheta(nn.Module):
         """``x [B, C, H, W]``, gated."""
         x = expect(x, 1, self.channels, "ge_theta", axes=4)
         if self.size is None:
-            return modulate(x, spread(self.excite(self.gather(x)), x))
+            return modulate(x, spread(self.excite(statistic(self.gather(x))), x))
         for axis, extent in zip((2, 3), self.size, strict=True):
             x = expect(x, axis, extent, f"ge_theta with size={self.size}")
-        gathered = statistic(self.gather(x).flatten(1))
-        return modulate(x, self.excite(gathered[:, :, None, None]))
+        return modulate(x, self.excite(statistic(self.gather(x))))
 
     def excite(self, gathered: Tensor) -> Tensor:
         """What was gathered, ``[B, C, h, w]`` → gate of the same shape."""
@@ -131,7 +133,7 @@ class GatherExciteTheta(nn.Module):
 
 
 class GatherExciteThetaPlus(GatherExciteTheta):
-    """GE-θ⁺, with a learned gather and excite (Hu et al., arXiv:1810.12348, section 3.3).
+    """GE-θ⁺, with a learned gather and excite (Hu et al., arXiv:1810.12348, section 3).
 
     Args:
         channels: C of the map.

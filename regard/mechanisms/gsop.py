@@ -28,7 +28,7 @@ from ._gate import Sigmoid, StartOption, check_size, statistic, zero
 
 
 class GlobalSecondOrderPooling(nn.Module):
-    """The channel form of a GSoP block (Gao et al., arXiv:1811.12006, section 3.1).
+    """The channel form of a GSoP block (Gao et al., arXiv:1811.12006, section 3).
 
     Args:
         channels: C of the map.

@@ -22,14 +22,14 @@ from torch import Tensor, nn
 
 from ..cards import Card
 from ..ops import Step, expect, gate, modulate, squeeze
-from ._gate import Sigmoid, StartOption, check_size, check_start, check_variant, zero
+from ._gate import Sigmoid, StartOption, check_size, check_start, check_variant, statistic, zero
 
 VARIANTS = ("official", "paper")
 Device = torch.device | str | None
 
 
 class ChannelGate(nn.Module):
-    """cSE, the channel half (Roy et al., arXiv:1803.02579, eq. 2).
+    """cSE, the channel half (Roy et al., arXiv:1803.02579, section 2).
 
     Args:
         channels: C of the map.
@@ -69,7 +69,7 @@ class ChannelGate(nn.Module):
 
 
 class SpatialGate(nn.Module):
-    """sSE, the spatial half (Roy et al., arXiv:1803.02579, eq. 4).
+    """sSE, the spatial half (Roy et al., arXiv:1803.02579, section 2).
 
     Args:
         channels: C of the map.
@@ -99,13 +99,12 @@ class SpatialGate(nn.Module):
     def excite(self, x: Tensor) -> Tensor:
         """A map ``[B, C, *space]`` → gate ``[B, 1, *space]``."""
         logits = self.conv(x.flatten(2)).reshape(x[:, :1].shape)
-        # One channel is its own mean over channels: a placebo sees the statistic, no number moves.
-        excited: Tensor = self.sigmoid(squeeze(logits, "channels")[0])
+        excited: Tensor = self.sigmoid(statistic(logits))
         return excited
 
 
 class ConcurrentSqueezeExcitation(nn.Module):
-    """Concurrent spatial and channel SE (Roy et al., arXiv:1803.02579, eq. 5).
+    """Concurrent spatial and channel SE (Roy et al., arXiv:1803.02579, section 2).
 
     Args:
         channels: C of the map.
@@ -132,10 +131,10 @@ class ConcurrentSqueezeExcitation(nn.Module):
         if check_start(start) == "identity" and not self.official:
             self.channel.sigmoid = self.spatial.sigmoid = Sigmoid("paper")
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``x [B, C, *space]``, gated twice and joined."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """``x [B, C, *space]``, gated twice; ``mask`` is boolean ``[B, *space]``, True = real."""
         x = expect(x, 1, self.channel.channels, "scse")
-        by_channel = modulate(x, self.channel.excite(squeeze(x, "space")[0]))
+        by_channel = modulate(x, self.channel.excite(squeeze(x, "space", mask=mask)[0]))
         by_place = modulate(x, self.spatial.excite(x))
         if self.official:
             return torch.maximum(by_channel, by_place)

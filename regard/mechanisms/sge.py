@@ -23,10 +23,11 @@ from ..cards import Card
 from ..errors import RegardError
 from ..ops import expect, modulate, squeeze
 from ._gate import Sigmoid, StartOption, check_size
+from ._spread import deviation
 
 
 class SpatialGroupEnhance(nn.Module):
-    """Spatial Group-wise Enhance (Li et al., arXiv:1905.09646, eq. 1 to 5).
+    """Spatial Group-wise Enhance (Li et al., arXiv:1905.09646, section 3).
 
     Args:
         channels: C of the map.
@@ -65,11 +66,7 @@ class SpatialGroupEnhance(nn.Module):
     def excite(self, likeness: Tensor) -> Tensor:
         """Products with the mean, ``[B, G, places]`` → gate of the same shape."""
         shift = likeness - likeness.mean(2, keepdim=True)
-        places = shift.shape[2]
-        # One place is divided by 1, not by 0. A norm has a gradient where all places are equal.
-        freedom = places - 1 + 1 // places
-        deviation = torch.linalg.vector_norm(shift, dim=2, keepdim=True) / freedom**0.5
-        normal = shift / (deviation + 1e-5)
+        normal = shift / (deviation(shift) + 1e-5)
         excited: Tensor = self.sigmoid(self.weight.unsqueeze(1) * normal + self.bias.unsqueeze(1))
         return excited
 

@@ -7,9 +7,11 @@ It is the closed form of an energy by which a neuron stands out from the others 
 
 Shapes: ``[B, C, *space]`` → the same. Cost: no parameters, a few passes over the map.
 
-The official module takes λ = 1e-4; the authors' ImageNet runs take 0.1. They put it behind the
-3×3 convolution of a block, before its BatchNorm. A map of a single place has no variance, and the
-official code's NaN is a gate of σ(½) here. No square is written down that float16 could not hold.
+The official module takes λ = 1e-4; the authors' ImageNet runs take 0.1. The paper's text has the
+variance over HW, its listing and the official code over HW - 1, and so have we. The authors put it
+behind the 3×3 convolution of a block, before its BatchNorm. A map of a single place has no
+variance, and the official code's NaN is a gate of σ(½) here. No square is written down that float16
+could not hold.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from ..cards import Card
 from ..errors import RegardError
 from ..ops import expect, modulate, squeeze
 from ._gate import check_size
+from ._spread import at_least, deviation
 
 
 class SimAM(nn.Module):
@@ -50,11 +53,7 @@ class SimAM(nn.Module):
         x = expect(x, 1, self.channels, "simam")
         shift = x - squeeze(x, "space")[0]
         flat = shift.flatten(2)
-        places = flat.shape[2]
-        # One place is divided by 1, not by 0: 1 // places is 1 there, and 0 anywhere else.
-        freedom = places - 1 + 1 // places
-        deviation = torch.linalg.vector_norm(flat, dim=2, keepdim=True) / freedom**0.5
-        spread = torch.hypot(deviation, torch.full_like(deviation, self.regularization**0.5))
+        spread = at_least(deviation(flat), self.regularization**0.5)
         distance = (flat / (2 * spread)).reshape(x.shape)
         return modulate(x, torch.sigmoid(distance.square() + 0.5))
 

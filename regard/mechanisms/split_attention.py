@@ -31,7 +31,7 @@ from ._gate import check_size
 
 
 class SplitAttention(nn.Module):
-    """Split-attention convolution (Zhang et al., arXiv:2004.08955, eq. 1 to 3).
+    """Split-attention convolution (Zhang et al., arXiv:2004.08955, section 3).
 
     Args:
         channels: C of the map, a multiple of K·R.

@@ -20,15 +20,18 @@ from torch import Tensor, nn
 
 from ..cards import Card
 from ..ops import expect, modulate, squeeze
-from ._gate import Sigmoid, StartOption, check_size, statistic, zero
+from ._gate import Sigmoid, StartOption, check_size, statistic
+from ._spread import at_least, deviation
+
+EPSILON = 1e-5  # beside the variance
 
 
 class StyleRecalibration(nn.Module):
-    """Style-based Recalibration Module (Lee et al., arXiv:1903.10829, eq. 1 to 6).
+    """Style-based Recalibration Module (Lee et al., arXiv:1903.10829, section 3).
 
     Args:
         channels: C of the map.
-        start: ``paper``, or ``identity``: a zero BatchNorm and gate 2σ.
+        start: ``paper``, or ``identity``: gate 2σ; the logits are zero at first in either case.
     """
 
     def __init__(
@@ -44,22 +47,17 @@ class StyleRecalibration(nn.Module):
         self.weight = nn.Parameter(torch.zeros(channels, 2, device=device, dtype=dtype))
         self.norm = nn.BatchNorm1d(channels, device=device, dtype=dtype)
         self.sigmoid = Sigmoid(start)
-        if start == "identity":
-            zero(self.norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """``x [B, C, *space]``, gated."""
         x = expect(x, 1, self.channels, "srm")
-        mean = squeeze(x, "space")[0].flatten(1)
-        flat = x.flatten(2)
-        places = flat.shape[2]
-        # One place is divided by 1, not by 0: 1 // places is 1 there, and 0 anywhere else.
-        variance = flat.var(2, correction=0) * (places / (places - 1 + 1 // places))
-        return modulate(x, self.excite(mean, statistic((variance + 1e-5).sqrt())))
+        (mean,) = squeeze(x, "space")
+        spread = at_least(deviation((x - mean).flatten(2)), EPSILON**0.5)
+        return modulate(x, self.excite(mean.flatten(1), statistic(spread.flatten(1))))
 
-    def excite(self, mean: Tensor, deviation: Tensor) -> Tensor:
+    def excite(self, mean: Tensor, spread: Tensor) -> Tensor:
         """Means and standard deviations ``[B, C]`` → gate ``[B, C]``."""
-        style = self.weight[:, 0] * mean + self.weight[:, 1] * deviation
+        style = self.weight[:, 0] * mean + self.weight[:, 1] * spread
         excited: Tensor = self.sigmoid(self.norm(style))
         return excited
 

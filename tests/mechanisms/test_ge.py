@@ -145,6 +145,13 @@ def test_a_map_of_another_size_than_the_kernel_is_an_error(drawn):
         module(drawn(1, 4, 6, 5))
 
 
+def test_a_mask_needs_the_whole_map(drawn):
+    x, mask = drawn(1, 4, 6, 5), torch.ones(1, 6, 5, dtype=torch.bool)
+    torch.testing.assert_close(regard.get("ge", 4)(x, mask=mask), regard.get("ge", 4)(x))
+    with pytest.raises(RegardError, match="ge with an extent takes no mask"):
+        regard.get("ge", 4, 2)(x, mask=mask)
+
+
 @pytest.mark.parametrize(
     ("name", "given"),
     [

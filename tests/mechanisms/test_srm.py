@@ -55,3 +55,21 @@ def test_a_single_place_has_no_spread(moved, drawn):
 def test_the_order_of_places_does_not_matter(moved, drawn):
     module, x = moved(regard.get("srm", 4)), drawn(2, 4, 5, 6)
     torch.testing.assert_close(module(x.flip(2, 3)), module(x).flip(2, 3))
+
+
+def test_float16_holds_what_its_squares_would_not(moved, drawn):
+    module, x = moved(regard.get("srm", 4)), (4000 * drawn(2, 4, 7, 5)).half()
+    module.weight.data /= 4000
+    wanted = module(x.double())
+    torch.testing.assert_close(module.half()(x).double(), wanted, rtol=1e-2, atol=0)
+
+
+def test_training_leaves_an_identity_start_in_all_its_weights(drawn):
+    module, x = regard.get("srm", 4, start="identity").double(), drawn(4, 4, 5, 6)
+    for _ in range(2):
+        loss = (module(x) * drawn(4, 4, 5, 6, seed=2)).sum()
+        loss.backward()
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter.sub_(0.1 * parameter.grad)
+    assert all(p.grad.abs().min() > 0 for p in module.parameters())
