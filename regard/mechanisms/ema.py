@@ -1,4 +1,4 @@
-r"""Efficient multi-scale attention (EMA): two branches in each group that weigh each other's pixels.
+r"""Efficient multi-scale attention (EMA): in each group two branches weigh each other's pixels.
 
 .. math::
    u &= \mathrm{GN}(x\,\sigma(W[\mathrm{mean}_w x])\,\sigma(W[\mathrm{mean}_h x])), \qquad

@@ -1,4 +1,4 @@
-r"""Pyramid split attention (EPSA): four convolutions, one a scale, and a softmax between them.
+r"""Pyramid squeeze attention (EPSA): four convolutions, one a scale, and a softmax between them.
 
 .. math::
    F_i &= \mathrm{conv}_{k_i}(x) \in \mathbb{R}^{C/4}, \quad k = 3, 5, 7, 9, \qquad
@@ -32,8 +32,8 @@ GROUPS = (1, 4, 8, 16)
 SCALES = len(KERNELS)
 
 
-class PyramidSplitAttention(nn.Module):
-    """Pyramid split attention (Zhang et al., arXiv:2105.14447, eq. 3 to 11).
+class PyramidSqueezeAttention(nn.Module):
+    """Pyramid squeeze attention (Zhang et al., arXiv:2105.14447, eq. 3 to 11).
 
     Args:
         channels: C of the map, a multiple of 4; C/4 must be divisible by the groups, each of
@@ -101,8 +101,8 @@ def check_groups(width: int, groups: int) -> int:
 
 CARD = Card(
     name="epsa",
-    title="Pyramid split attention",
-    module=PyramidSplitAttention,
+    title="Pyramid squeeze attention",
+    module=PyramidSqueezeAttention,
     takes="map",
     family=("channel", "spatial"),
     start="residual",
@@ -118,7 +118,7 @@ CARD = Card(
 }""",
     code="https://github.com/murufeng/EPSANet",
     code_licence="MIT",
-    aliases=("psa_module", "epsanet", "pyramid_split"),
+    aliases=("psa_module", "epsanet", "pyramid_squeeze"),
     variants=VARIANTS,
     parameters="C*(C//4)*(9 + 25/min(4, C//4) + 49/min(8, C//4) + 81/min(16, C//4))"
     " + 2*(C//4)*max(1, C//4//reduction) + max(1, C//4//reduction) + C//4",

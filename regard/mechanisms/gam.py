@@ -1,4 +1,4 @@
-r"""Global attention mechanism (GAM): a gate for every value, first from its channels, then from space.
+r"""Global attention mechanism (GAM): a gate for every value, from its channels, then from space.
 
 .. math::
    x' &= x \cdot \mathrm{MLP}(x), \qquad

@@ -76,7 +76,7 @@ def test_the_numbers_of_parameters(count):
 def test_the_first_gate_of_a_pixel_knows_only_that_pixel(moved, drawn):
     module, x = moved(regard.get("gam", 8)), drawn(1, 8, 5, 3)
     other = x.clone()
-    other[..., 2, 1] += 1
+    other[..., 2, 1] *= -9
     same = torch.ones(5, 3, dtype=torch.bool)
     same[2, 1] = False
     first, second = module.over_channels(x), module.over_channels(other)
