@@ -19,6 +19,8 @@ normal with a deviation of 0.02. With one head there is no transform, with s = 1
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -59,7 +61,7 @@ class EfficientMultiHeadSelfAttention(nn.Module):
         self.channels = check_size(channels, "channels")
         self.heads = check_heads(channels, heads)
         self.reduction = check_reduction(reduction)
-        made = {"device": device, "dtype": dtype}
+        made: dict[str, Any] = {"device": device, "dtype": dtype}
         self.query = nn.Linear(channels, channels, bias, **made)
         self.key_value = nn.Linear(channels, 2 * channels, bias, **made)
         self.output = nn.Linear(channels, channels, **made)

@@ -18,6 +18,8 @@ convolutions are grouped and the gate's channels shuffled, the paper's way to ma
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -57,7 +59,7 @@ class GlobalAttentionMechanism(nn.Module):
         hidden = max(1, channels // check_size(reduction, "reduction"))
         self.groups = check_divides(channels, check_size(groups, "groups"), "groups")
         check_divides(hidden, groups, "groups")
-        made = {"device": device, "dtype": dtype}
+        made: dict[str, Any] = {"device": device, "dtype": dtype}
         self.reduce = nn.Linear(channels, hidden, **made)
         self.expand = nn.Linear(hidden, channels, **made)
         self.squeeze = nn.Conv2d(channels, hidden, 7, padding=3, groups=groups, **made)

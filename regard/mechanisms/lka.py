@@ -16,6 +16,7 @@ of the gate to the constant one, or W₂ to zero.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,8 +25,8 @@ from torch import Tensor, nn
 from ..cards import Card
 from ..errors import RegardError
 from ..ops import expect, modulate
-from ._fan_out import fan_out
 from ._gate import StartOption, check_size, check_start, zero
+from ._large_kernels import fan_out, one
 
 SMALL, LARGE, DILATION = 5, 7, 3
 Device = torch.device | str | None
@@ -52,7 +53,7 @@ class LargeKernelAttention(nn.Module):
         super().__init__()
         self.channels, self.dims = check_size(channels, "channels"), dims
         convolution = layer(dims)
-        made = {"device": device, "dtype": dtype}
+        made: dict[str, Any] = {"device": device, "dtype": dtype}
         self.local = convolution(channels, channels, SMALL, padding=2, groups=channels, **made)
         self.dilated = convolution(
             channels, channels, LARGE, padding=9, dilation=DILATION, groups=channels, **made
@@ -60,8 +61,7 @@ class LargeKernelAttention(nn.Module):
         self.mix = convolution(channels, channels, 1, **made)
         fan_out(self.local, self.dilated, self.mix)
         if check_start(start) == "identity":
-            nn.init.zeros_(self.mix.weight)
-            nn.init.ones_(self.mix.bias)
+            one(self.mix)
 
     def forward(self, x: Tensor) -> Tensor:
         """``x [B, C, *space]``, gated."""
@@ -75,6 +75,7 @@ class VisualAttention(nn.Module):
     Args:
         channels: C of the map.
         dims: spatial dimensions of the map: 1, 2 or 3.
+        residual: add the map to the result, as the block does.
         start: ``paper``, or ``identity``: a zero last projection.
     """
 
@@ -83,16 +84,18 @@ class VisualAttention(nn.Module):
         channels: int,
         *,
         dims: int = 2,
+        residual: bool = True,
         start: StartOption = "paper",
         device: Device = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        made = {"device": device, "dtype": dtype}
+        made: dict[str, Any] = {"device": device, "dtype": dtype}
         self.attention = LargeKernelAttention(channels, dims=dims, **made)
         self.enter = layer(dims)(channels, channels, 1, **made)
         self.leave = layer(dims)(channels, channels, 1, **made)
         fan_out(self.enter, self.leave)
+        self.residual = residual
         if check_start(start) == "identity":
             zero(self.leave)
 
@@ -102,7 +105,7 @@ class VisualAttention(nn.Module):
         what = f"van_attention with dims={dims}"
         x = expect(x, 1, self.attention.channels, what, axes=dims + 2)
         hidden: Tensor = self.leave(self.attention(F.gelu(self.enter(x))))
-        return hidden + x
+        return x + hidden if self.residual else hidden
 
 
 def layer(dims: int) -> type[nn.Conv1d] | type[nn.Conv2d] | type[nn.Conv3d]:

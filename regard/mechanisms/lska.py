@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from ..cards import Card
 from ..errors import RegardError
 from ..ops import expect, modulate
-from ._fan_out import fan_out
 from ._gate import StartOption, check_size, check_start
+from ._large_kernels import fan_out, one
 
 KERNELS = (7, 11, 23, 35, 41, 53)
 
@@ -66,8 +66,7 @@ class LargeSeparableKernelAttention(nn.Module):
         self.mix = nn.Conv2d(channels, channels, 1, device=device, dtype=dtype)
         fan_out(self.local_row, self.local_column, self.dilated_row, self.dilated_column, self.mix)
         if check_start(start) == "identity":
-            nn.init.zeros_(self.mix.weight)
-            nn.init.ones_(self.mix.bias)
+            one(self.mix)
 
     def forward(self, x: Tensor) -> Tensor:
         """``x [B, C, H, W]``, gated."""

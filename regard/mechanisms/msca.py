@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from ..cards import Card
 from ..ops import expect, modulate
-from ._fan_out import fan_out
 from ._gate import StartOption, check_size, check_start
+from ._large_kernels import fan_out, one
 
 LENGTHS = (7, 11, 21)
 
@@ -59,8 +59,7 @@ class MultiScaleConvolutionalAttention(nn.Module):
         self.mix = nn.Conv2d(channels, channels, 1, device=device, dtype=dtype)
         fan_out(*(m for m in self.modules() if isinstance(m, nn.Conv2d)))
         if check_start(start) == "identity":
-            nn.init.zeros_(self.mix.weight)
-            nn.init.ones_(self.mix.bias)
+            one(self.mix)
 
     def forward(self, x: Tensor) -> Tensor:
         """``x [B, C, H, W]``, gated."""

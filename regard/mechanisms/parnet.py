@@ -17,6 +17,8 @@ with a bias, are another function.)
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -46,7 +48,7 @@ class ParNetAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.channels = check_size(channels, "channels")
-        made = {"device": device, "dtype": dtype}
+        made: dict[str, Any] = {"device": device, "dtype": dtype}
         self.dense = nn.Conv2d(channels, channels, 3, padding=1, bias=False, **made)
         self.dense_norm = nn.BatchNorm2d(channels, **made)
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False, **made)

@@ -67,9 +67,9 @@ class Polarized(nn.Module):
         layer = partial(nn.Conv2d, kernel_size=1, device=device, dtype=dtype)
         self.channel_query = layer(channels, 1, bias=not self.official)
         self.channel_value = layer(channels, half, bias=not self.official)
+        self.up = nn.Sequential(*self._up(half, layer))
         self.space_query = layer(channels, half, bias=not self.official)
         self.space_value = layer(channels, half, bias=not self.official)
-        self.up = nn.Sequential(*self._up(half, layer))
         if self.official:
             for name in ("channel_query", "channel_value", "space_query", "space_value"):
                 nn.init.kaiming_normal_(getattr(self, name).weight)

@@ -19,6 +19,8 @@ official pooling needs a map of at least one window; a smaller map is one window
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -58,7 +60,7 @@ class SpatialChannelSynergisticAttention(nn.Module):
         self.heads = check_divides(channels, check_size(heads, "heads"), "heads")
         self.window = check_size(window, "window")
         width = channels // check_divides(channels, PARTS, "parts")
-        made = {"device": device, "dtype": dtype}
+        made: dict[str, Any] = {"device": device, "dtype": dtype}
         self.strips = nn.ModuleList(
             nn.Conv1d(width, width, k, padding=k // 2, groups=width, **made) for k in KERNELS
         )
@@ -114,7 +116,8 @@ def window_means(x: Tensor, window: int) -> Tensor:
 
 def _shares(size: int, window: int, like: Tensor) -> Tensor:
     """Matrix ``[windows, size]`` that averages pixels into windows."""
-    width, count = torch.sym_min(size, window), torch.sym_max(size // window, 1)
+    width: Any = torch.sym_min(size, window)
+    count: Any = torch.sym_max(size // window, 1)
     place = torch.arange(size, device=like.device) // width
     inside = place == torch.arange(count, device=like.device).unsqueeze(1)
     return inside.to(like.dtype) / width

@@ -16,6 +16,8 @@ and a ReLU on the sum. There it stands after the second convolution of a bottlen
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -42,7 +44,7 @@ class StripPooling(nn.Module):
     ) -> None:
         super().__init__()
         self.channels = check_size(channels, "channels")
-        made = {"device": device, "dtype": dtype}
+        made: dict[str, Any] = {"device": device, "dtype": dtype}
         self.rows = nn.Conv2d(channels, channels, (3, 1), padding=(1, 0), **made)
         self.rows_norm = nn.BatchNorm2d(channels, **made)
         self.columns = nn.Conv2d(channels, channels, (1, 3), padding=(0, 1), **made)

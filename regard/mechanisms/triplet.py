@@ -3,7 +3,7 @@ r"""Triplet attention: a spatial gate on each of the three faces of the map, ave
 .. math::
    Z(x) &= [\max x;\ \mathrm{mean}\ x] \text{ over one axis}, \qquad
    M(x) = \sigma(\mathrm{BN}(\mathrm{conv}_{7\times7}(Z(x)))) \\
-   y &= \tfrac13 \left(x\,M_{HW}(x) + x\,M_{CW}(x) + x\,M_{HC}(x)\right)
+   y &= x \cdot \tfrac13 \left(M_{HW}(x) + M_{CW}(x) + M_{HC}(x)\right)
 
 The three gates see channel and width (pooled over height), height and channel (pooled over width),
 height and width (pooled over channels): dimensions meet without a bottleneck between them.
@@ -62,7 +62,7 @@ class TripletAttention(nn.Module):
         hc = self.hc(high.transpose(1, 3), mean.transpose(1, 3)).transpose(1, 3)
         high, mean = squeeze(x, "channels", ("max", "mean"))
         hw = self.hw(high, mean)
-        return (modulate(x, hw) + modulate(x, cw) + modulate(x, hc)) / 3
+        return modulate(x, hw / 3 + cw / 3 + hc / 3)
 
 
 class Face(nn.Module):
@@ -111,7 +111,7 @@ CARD = Card(
     aliases=("triplet_attention",),
     variants=("official",),
     parameters="3*(2*kernel_size**2 + 2)",
-    complexity="O(k²(HW + CW + HC)) multiplications a sample beside six passes over the map",
+    complexity="O(k²(HW + CW + HC)) multiplications a sample beside seven passes over the map",
     place="branch",
     dims=(2,),
     options={"kernel_size": 7},

@@ -56,6 +56,12 @@ def test_the_block_is_the_papers_figure(moved, drawn):
     torch.testing.assert_close(module(x), wanted, rtol=1e-9, atol=1e-9)
 
 
+def test_the_block_without_its_shortcut(moved, drawn):
+    x = drawn(2, 4, 5, 3)
+    whole, bare = (moved(regard.get("van_attention", 4, residual=r)) for r in (True, False))
+    torch.testing.assert_close(whole(x), x + bare(x))
+
+
 def test_the_published_numbers_of_parameters(count, table):
     made = [count(regard.get("lka", c, device="meta")) for c in table]
     assert made == [9024, 26240, 85248, 301568, 1127424, 4352000]
