@@ -91,7 +91,7 @@ CARD = Card(
 }""",
     code="https://github.com/imankgoyal/NonDeepNetworks",
     code_licence="BSD-3-Clause",
-    aliases=("parnet_attention", "sse"),
+    aliases=("parnet_attention", "skip_squeeze_excitation"),
     variants=("official",),
     parameters="11*C**2 + 6*C",
     complexity="O(C²·HW) multiplications a sample, those of a 3×3 and a 1×1 convolution",
