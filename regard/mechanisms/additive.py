@@ -4,7 +4,8 @@ r"""Additive attention: a small network compares query and key.
           z_i = \sum_j \mathrm{softmax}_j(e_{ij})\, v_j
 
 Shapes: queries ``[B, Nq, dq]``, keys ``[B, Nk, dk]``, values ``[B, Nk, dv]`` → ``[B, Nq, dv]``, or
-with heads. Cost: a·(dq + dk + 1) parameters a head, Nq·Nk·a hyperbolic tangents. No biases.
+with heads. Cost: a·(dq + dk + 1) parameters a head, Nq·Nk·a hyperbolic tangents. No biases. Luong's
+"concat", v·tanh(W [q; k]), is the same with W = [W_a U_a].
 
 The start is that of the authors' code (GroundHog): W_a and U_a from N(0, 0.001²), v_a zero, so that
 attention begins uniform.
@@ -76,7 +77,7 @@ CARD = Card(
 }""",
     code="https://github.com/lisa-groundhog/GroundHog",
     code_licence="BSD-3-Clause",
-    aliases=("bahdanau", "mlp_attention"),
+    aliases=("bahdanau", "mlp_attention", "luong_concat"),
     parameters="heads*(2*C**2 + C)",
     complexity="O(Nq·Nk·a) hyperbolic tangents and as much memory",
     place="stage",

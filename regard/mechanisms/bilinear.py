@@ -65,7 +65,7 @@ CARD = Card(
   year      = {2015}
 }""",
     code="https://github.com/lmthang/nmt.matlab",
-    aliases=("general", "luong", "multiplicative"),
+    aliases=("general", "luong", "luong_general", "multiplicative"),
     parameters="heads*C**2",
     complexity="O(Nq·d² + Nq·Nk·d) multiplications, O(N) memory when fused",
     place="stage",

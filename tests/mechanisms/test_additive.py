@@ -42,6 +42,20 @@ def test_the_papers_number_of_parameters(count):
     assert count(regard.get("additive", 1000, 2000, hidden=10, device="meta")) == 30_010
 
 
+def test_luongs_concat_is_the_same_with_one_matrix(moved, drawn):
+    module, query, key = moved(regard.get("additive", 3)), drawn(2, 4, 3), drawn(2, 5, 3, seed=2)
+    both = torch.cat([module.query[0], module.key[0]])  # W of [q; k]
+    pairs = torch.cat(
+        [query.unsqueeze(2).expand(-1, -1, 5, -1), key.unsqueeze(1).expand(-1, 4, -1, -1)], -1
+    )
+    weights = (torch.tanh(pairs @ both) @ module.v[0]).softmax(-1)
+    torch.testing.assert_close(module(query, key), weights @ key)
+
+
+def test_luongs_concat_has_two_squares_of_parameters(count):
+    assert count(regard.get("luong_concat", 1000, device="meta")) == 2 * 1000**2 + 1000
+
+
 def test_it_begins_uniform_with_the_authors_spread(drawn):
     module, query, key = regard.get("additive", 64).double(), drawn(2, 4, 64), drawn(2, 5, 64)
     mean = key.mean(1, keepdim=True).expand(-1, 4, -1)
