@@ -24,6 +24,7 @@ class Heads(nn.Module):
         groups: heads of keys and values, by default h.
         source_dim: E, width of the keys' and values' source, by default D.
         bias: biases in the four projections.
+        residual: add the queries' source to the result; by default only at an identity start.
         start: ``paper`` or ``identity`` (output projection zero, residual).
     """
 
@@ -38,6 +39,7 @@ class Heads(nn.Module):
         *,
         source_dim: int | None = None,
         bias: bool = False,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -54,9 +56,9 @@ class Heads(nn.Module):
             for projection in (self.query, self.key, self.value):
                 nn.init.xavier_uniform_(projection.weight, self.gain)
             nn.init.xavier_uniform_(self.output.weight)
-        self.residual = check_start(start) == "identity"
-        if self.residual:
+        if check_start(start) == "identity":
             zero(self.output)
+        self.residual = start == "identity" if residual is None else residual
 
     def mix(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool

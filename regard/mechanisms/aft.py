@@ -30,7 +30,8 @@ from ..cards import Card
 from ..errors import RegardError
 from ..ops.attention import allowed_pairs
 from ._gate import StartOption, check_size
-from ._heads import FullHeads, masked_softmax, widened
+from ._heads import FullHeads
+from ._means import means_by_pair, means_for_all
 
 
 class AFTSimple(FullHeads):
@@ -40,6 +41,7 @@ class AFTSimple(FullHeads):
         dim: D, width of the queries' source and of the output.
         source_dim: E, width of the keys' and values' source, by default D.
         bias: biases in the four projections.
+        residual: add the queries' source to the result; by default only at an identity start.
         start: ``paper`` (Xavier) or ``identity`` (output projection zero, residual).
     """
 
@@ -51,12 +53,20 @@ class AFTSimple(FullHeads):
         *,
         source_dim: int | None = None,
         bias: bool = True,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(
-            dim, 1, source_dim=source_dim, bias=bias, start=start, device=device, dtype=dtype
+            dim,
+            1,
+            source_dim=source_dim,
+            bias=bias,
+            residual=residual,
+            start=start,
+            device=device,
+            dtype=dtype,
         )
 
     def position(self, query: Tensor, key: Tensor) -> Tensor | None:
@@ -71,7 +81,7 @@ class AFTSimple(FullHeads):
         if causal or (mask is not None and mask.dim() > 2):
             means = means_by_pair(key, value, position, allowed_pairs(query, key, mask, causal))
         else:
-            means = _means(key, value, position, allowed_pairs(query, key, mask, False))
+            means = means_for_all(key, value, position, allowed_pairs(query, key, mask, False))
         return query.sigmoid() * means
 
 
@@ -83,6 +93,7 @@ class AFTFull(AFTSimple):
         length: the most queries and keys there may be.
         source_dim: E, width of the keys' and values' source, by default D.
         bias: biases in the four projections.
+        residual: add the queries' source to the result; by default only at an identity start.
         start: ``paper`` (Xavier) or ``identity`` (output projection zero, residual).
     """
 
@@ -95,12 +106,19 @@ class AFTFull(AFTSimple):
         *,
         source_dim: int | None = None,
         bias: bool = True,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(
-            dim, source_dim=source_dim, bias=bias, start=start, device=device, dtype=dtype
+            dim,
+            source_dim=source_dim,
+            bias=bias,
+            residual=residual,
+            start=start,
+            device=device,
+            dtype=dtype,
         )
         shape = (check_size(length, "length"), length)
         self.pairs = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
@@ -120,6 +138,7 @@ class AFTLocal(AFTFull):
         window: s; w is learned where t and t' are fewer than s apart, the rest of it is not used.
         source_dim: E, width of the keys' and values' source, by default D.
         bias: biases in the four projections.
+        residual: add the queries' source to the result; by default only at an identity start.
         start: ``paper`` (Xavier) or ``identity`` (output projection zero, residual).
     """
 
@@ -133,12 +152,20 @@ class AFTLocal(AFTFull):
         *,
         source_dim: int | None = None,
         bias: bool = True,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(
-            dim, length, source_dim=source_dim, bias=bias, start=start, device=device, dtype=dtype
+            dim,
+            length,
+            source_dim=source_dim,
+            bias=bias,
+            residual=residual,
+            start=start,
+            device=device,
+            dtype=dtype,
         )
         self.window = check_size(window, "window")
 
@@ -159,51 +186,6 @@ def _corner(pairs: Tensor, query: Tensor, key: Tensor) -> Tensor:
             f"and {keys} keys. Build it with a length of that or more"
         )
     return pairs[:queries, :keys]
-
-
-def raised(key: Tensor, allowed: Tensor | None) -> Tensor:
-    """exp(key), each feature's up to a factor of its own, and zero where no query may look.
-
-    ``key [B, h, Nk, c]``, ``allowed [B, 1, 1, Nk]``.
-    """
-    key = widened(key)
-    if allowed is None:
-        return (key - key.amax(-2, keepdim=True)).exp()
-    real = allowed.transpose(-2, -1)
-    # Low, but such that a difference of two of them stays finite.
-    key = key.masked_fill(~real, torch.finfo(key.dtype).min / 2)
-    return (key - key.amax(-2, keepdim=True)).exp() * real
-
-
-def _means(key: Tensor, value: Tensor, position: Tensor | None, allowed: Tensor | None) -> Tensor:
-    """Means of values where all queries see the same keys."""
-    weight = raised(key, allowed)
-    sums, total = weight * widened(value), weight
-    if position is None:
-        sums, total = sums.sum(-2, keepdim=True), total.sum(-2, keepdim=True)
-    else:
-        position = widened(position)
-        position = (position - position.amax(-1, keepdim=True)).exp()
-        sums, total = position @ sums, position @ total
-    return (sums / (total + (total == 0))).to(value.dtype)
-
-
-def means_by_pair(
-    key: Tensor, value: Tensor, position: Tensor | None, allowed: Tensor | None
-) -> Tensor:
-    """Means of values where each query sees keys of its own.
-
-    Args:
-        key: ``[B, h, Nk, c]``, c features or one for all; value: ``[B, h, Nk, d]``.
-        position: ``[Nq, Nk]`` or ``[h, Nq, Nk]``.
-        allowed: ``[Nq, Nk]`` or ``[B, h, Nq, Nk]``.
-    """
-    scores = widened(key).transpose(-2, -1).unsqueeze(-3)  # [B, h, 1, c, Nk]
-    if position is not None:
-        scores = scores + widened(position).unsqueeze(-2)
-    weights = masked_softmax(scores, None if allowed is None else allowed.unsqueeze(-2))
-    seen = weights * widened(value).transpose(-2, -1).unsqueeze(-3)
-    return seen.sum(-1).to(value.dtype)
 
 
 FULL_CARD = Card(

@@ -29,7 +29,7 @@ from ..errors import RegardError
 from ..ops.attention import allowed_pairs
 from ._gate import StartOption, check_size
 from ._heads import Heads, widened
-from .aft import means_by_pair, raised
+from ._means import means_by_pair, raised
 
 EPS = 1e-8  # a kernel of one tap has no spread
 
@@ -42,6 +42,7 @@ class AFTConv(Heads):
         heads: h; D must be divisible by it.
         kernel: s, taps, odd.
         bias: biases in the four projections.
+        residual: add the queries' source to the result; by default only at an identity start.
         start: ``paper`` or ``identity`` (output projection zero, residual).
     """
 
@@ -54,11 +55,14 @@ class AFTConv(Heads):
         kernel: int = 11,
         *,
         bias: bool = True,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(dim, heads, bias=bias, start=start, device=device, dtype=dtype)
+        super().__init__(
+            dim, heads, bias=bias, residual=residual, start=start, device=device, dtype=dtype
+        )
         if check_size(kernel, "kernel") % 2 == 0:
             raise RegardError(f"kernel is {kernel}; it must be odd, to have a middle")
         self.key = nn.Linear(dim, heads, bias, device, dtype)

@@ -39,6 +39,7 @@ class DifferentialAttention(FullHeads):
         heads: h, each of two maps; D must be divisible by 2h.
         depth: number of the layer in its network, from 0; sets λ's start.
         source_dim: E, width of the keys' and values' source, by default D.
+        residual: add the queries' source to the result; by default only at an identity start.
         start: ``paper`` or ``identity`` (output projection zero, residual).
     """
 
@@ -52,11 +53,20 @@ class DifferentialAttention(FullHeads):
         *,
         depth: int = 0,
         source_dim: int | None = None,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(dim, heads, source_dim=source_dim, start=start, device=device, dtype=dtype)
+        super().__init__(
+            dim,
+            heads,
+            source_dim=source_dim,
+            residual=residual,
+            start=start,
+            device=device,
+            dtype=dtype,
+        )
         if dim // heads % 2:
             raise RegardError(
                 f"{heads} heads of a width of {dim} cannot be halved; dim must be divisible by "

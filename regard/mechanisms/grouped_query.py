@@ -33,6 +33,7 @@ class GroupedQueryAttention(FullHeads):
         groups: g, heads of keys and values; h must be divisible by it.
         source_dim: E, width of the keys' and values' source, by default D.
         bias: biases in the four projections.
+        residual: add the queries' source to the result; by default only at an identity start.
         start: ``paper`` (Xavier) or ``identity`` (output projection zero, residual).
     """
 
@@ -46,6 +47,7 @@ class GroupedQueryAttention(FullHeads):
         *,
         source_dim: int | None = None,
         bias: bool = False,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -54,7 +56,7 @@ class GroupedQueryAttention(FullHeads):
             works = ", ".join(str(g) for g in range(1, heads + 1) if heads % g == 0)
             raise RegardError(f"{groups} groups do not divide {heads} heads; these do: {works}")
         super().__init__(
-            dim, heads, groups, source_dim=source_dim, bias=bias, start=start,
+            dim, heads, groups, source_dim=source_dim, bias=bias, residual=residual, start=start,
             device=device, dtype=dtype,
         )  # fmt: skip
         self.groups = groups

@@ -38,6 +38,7 @@ class LinearAttention(FullHeads):
         source_dim: E, width of the keys' and values' source, by default D.
         bias: biases in the four projections.
         eps: added to the denominator.
+        residual: add the queries' source to the result; by default only at an identity start.
         start: ``paper`` or ``identity`` (output projection zero, residual).
     """
 
@@ -52,12 +53,20 @@ class LinearAttention(FullHeads):
         source_dim: int | None = None,
         bias: bool = True,
         eps: float = 1e-6,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(
-            dim, heads, source_dim=source_dim, bias=bias, start=start, device=device, dtype=dtype
+            dim,
+            heads,
+            source_dim=source_dim,
+            bias=bias,
+            residual=residual,
+            start=start,
+            device=device,
+            dtype=dtype,
         )
         self.eps = eps
 

@@ -40,6 +40,7 @@ class Linformer(Heads):
         rank: k, how many keys and values are left; the heads share E and F.
         source_dim: E, width of the keys' and values' source, by default D.
         bias: biases in the four projections.
+        residual: add the queries' source to the result; by default only at an identity start.
         start: ``paper`` (fairseq's) or ``identity`` (output projection zero, residual).
     """
 
@@ -55,12 +56,20 @@ class Linformer(Heads):
         rank: int = 128,
         source_dim: int | None = None,
         bias: bool = True,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(
-            dim, heads, source_dim=source_dim, bias=bias, start=start, device=device, dtype=dtype
+            dim,
+            heads,
+            source_dim=source_dim,
+            bias=bias,
+            residual=residual,
+            start=start,
+            device=device,
+            dtype=dtype,
         )
         shape = (check_size(length, "length"), check_size(rank, "rank"), False, device, dtype)
         self.compress_key, self.compress_value = nn.Linear(*shape), nn.Linear(*shape)

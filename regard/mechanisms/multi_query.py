@@ -30,6 +30,7 @@ class MultiQueryAttention(GroupedQueryAttention):
         heads: h, of queries; D must be divisible by it.
         source_dim: E, width of the keys' and values' source, by default D.
         bias: biases in the four projections.
+        residual: add the queries' source to the result; by default only at an identity start.
         start: ``paper`` (Xavier) or ``identity`` (output projection zero, residual).
     """
 
@@ -42,12 +43,13 @@ class MultiQueryAttention(GroupedQueryAttention):
         *,
         source_dim: int | None = None,
         bias: bool = False,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(
-            dim, heads, 1, source_dim=source_dim, bias=bias, start=start,
+            dim, heads, 1, source_dim=source_dim, bias=bias, residual=residual, start=start,
             device=device, dtype=dtype,
         )  # fmt: skip
 

@@ -47,6 +47,7 @@ class NystromAttention(Heads):
         kernel: taps of the convolution, odd, or 0 for none.
         bias: biases in the four projections.
         variant: ``paper`` or ``official``, see the top of the file.
+        residual: add the queries' source to the result; by default only at an identity start.
         start: ``paper`` or ``identity`` (output projection zero, residual).
     """
 
@@ -62,11 +63,14 @@ class NystromAttention(Heads):
         kernel: int = 33,
         bias: bool = True,
         variant: str = "paper",
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(dim, heads, bias=bias, start=start, device=device, dtype=dtype)
+        super().__init__(
+            dim, heads, bias=bias, residual=residual, start=start, device=device, dtype=dtype
+        )
         self.landmarks = check_size(landmarks, "landmarks")
         self.variant = check_variant(variant, VARIANTS)
         if kernel != 0 and check_size(kernel, "kernel") % 2 == 0:

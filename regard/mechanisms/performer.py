@@ -44,6 +44,7 @@ class Performer(Heads):
         seed: of W.
         source_dim: E, width of the keys' and values' source, by default D.
         bias: biases in the four projections.
+        residual: add the queries' source to the result; by default only at an identity start.
         start: ``paper`` (Xavier) or ``identity`` (output projection zero, residual).
     """
 
@@ -59,12 +60,20 @@ class Performer(Heads):
         seed: int = 0,
         source_dim: int | None = None,
         bias: bool = False,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(
-            dim, heads, source_dim=source_dim, bias=bias, start=start, device=device, dtype=dtype
+            dim,
+            heads,
+            source_dim=source_dim,
+            bias=bias,
+            residual=residual,
+            start=start,
+            device=device,
+            dtype=dtype,
         )
         shape = (check_size(features, "features"), dim // heads)
         self.register_buffer("directions", torch.empty(shape, device=device, dtype=dtype))

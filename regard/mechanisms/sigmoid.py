@@ -35,6 +35,7 @@ class SigmoidAttention(FullHeads):
         offset: b, by default -ln n.
         source_dim: E, width of the keys' and values' source, by default D.
         bias: biases in the four projections.
+        residual: add the queries' source to the result; by default only at an identity start.
         start: ``paper`` (Xavier) or ``identity`` (output projection zero, residual).
     """
 
@@ -48,12 +49,20 @@ class SigmoidAttention(FullHeads):
         offset: float | None = None,
         source_dim: int | None = None,
         bias: bool = False,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(
-            dim, heads, source_dim=source_dim, bias=bias, start=start, device=device, dtype=dtype
+            dim,
+            heads,
+            source_dim=source_dim,
+            bias=bias,
+            residual=residual,
+            start=start,
+            device=device,
+            dtype=dtype,
         )
         self.offset = None if offset is None else float(offset)
 

@@ -37,6 +37,7 @@ class SparseTopkAttention(FullHeads):
         k: how many keys a query attends to.
         source_dim: E, width of the keys' and values' source, by default D.
         bias: biases in the four projections.
+        residual: add the queries' source to the result; by default only at an identity start.
         start: ``paper`` (fairseq's) or ``identity`` (output projection zero, residual).
     """
 
@@ -51,12 +52,20 @@ class SparseTopkAttention(FullHeads):
         *,
         source_dim: int | None = None,
         bias: bool = True,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(
-            dim, heads, source_dim=source_dim, bias=bias, start=start, device=device, dtype=dtype
+            dim,
+            heads,
+            source_dim=source_dim,
+            bias=bias,
+            residual=residual,
+            start=start,
+            device=device,
+            dtype=dtype,
         )
         self.k = check_size(k, "k")
         if bias:

@@ -32,6 +32,7 @@ class TalkingHeadsAttention(FullHeads):
         heads: h; D must be divisible by it.
         source_dim: E, width of the keys' and values' source, by default D.
         bias: biases in the four projections.
+        residual: add the queries' source to the result; by default only at an identity start.
         start: ``paper`` (Xavier) or ``identity`` (output projection zero, residual).
     """
 
@@ -44,12 +45,20 @@ class TalkingHeadsAttention(FullHeads):
         *,
         source_dim: int | None = None,
         bias: bool = False,
+        residual: bool | None = None,
         start: StartOption = "paper",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(
-            dim, heads, source_dim=source_dim, bias=bias, start=start, device=device, dtype=dtype
+            dim,
+            heads,
+            source_dim=source_dim,
+            bias=bias,
+            residual=residual,
+            start=start,
+            device=device,
+            dtype=dtype,
         )
         self.before = nn.Parameter(torch.empty(heads, heads, device=device, dtype=dtype))
         self.after = nn.Parameter(torch.empty(heads, heads, device=device, dtype=dtype))
