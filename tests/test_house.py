@@ -14,7 +14,7 @@ PACKAGE = Path(regard.__file__).parent
 # A module imports only from modules to its left.
 ORDER = [
     "errors", "cards", "page", "ops", "mechanisms", "catalogue", "checks", "surgery", "maps",
-    "cost", "networks", "data", "training", "comparison", "doctor", "cli",
+    "cost", "networks", "data", "training", "comparison", "bench", "doctor", "cli",
 ]  # fmt: skip
 VERBS = [
     "names", "card", "cite", "get", "sites", "plug", "plugged", "unplug", "save", "load",

@@ -111,6 +111,18 @@ def measure_model(options: Namespace) -> Answer:
     return Answer(found.json() if options.json else found.table())
 
 
+def run_benchmark(options: Namespace) -> Answer:
+    """Correctness, then times."""
+    import sys
+
+    from ..bench import bench
+
+    found = bench(_scope(options), watch=lambda line: print(line, file=sys.stderr, flush=True))
+    for path in options.out:
+        found.save(path)
+    return Answer(found.json() if options.json else found.table(), 0 if found.passed else 1)
+
+
 def check_mechanism(options: Namespace) -> Answer:
     """The contract on a mechanism."""
     from ..checks import check
@@ -144,6 +156,7 @@ COMMANDS: dict[str, Callable[[Namespace], Answer]] = {
     "compare": run_comparison,
     "report": write_report,
     "measure": measure_model,
+    "bench": run_benchmark,
     "check": check_mechanism,
     "doctor": examine_machine,
     "completion": complete_shell,
@@ -168,6 +181,27 @@ def _plan(options: Namespace) -> Any:
         delta=options.delta / 100,
         on_bad="skip" if options.skip_bad else "error",
         device=options.device,
+    )
+
+
+def _scope(options: Namespace) -> Any:
+    from ..bench import Scope
+    from ..bench.scope import PARTS, shape_of
+
+    parts = tuple(part for part in PARTS if getattr(options, part))
+    names = ",".join(options.names) or Scope().mechanisms
+    return Scope(
+        mechanisms=names,
+        parts=parts,
+        on=options.on,
+        batch=options.batch,
+        size=options.size,
+        shapes=tuple(shape_of(text) for text in options.shape),
+        dtype=options.dtype,
+        device=options.device,
+        threads=options.threads,
+        seconds=options.seconds,
+        without=tuple(name.strip() for name in options.without.split(",") if name.strip()),
     )
 
 

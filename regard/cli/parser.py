@@ -53,7 +53,18 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"regard {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_list, _show, _sites, _compare, _report, _measure, _check, _doctor, _completion):
+    for add in (
+        _list,
+        _show,
+        _sites,
+        _compare,
+        _report,
+        _measure,
+        _bench,
+        _check,
+        _doctor,
+        _completion,
+    ):
         add(commands)
     parser.known = commands.choices
     return parser
@@ -147,6 +158,45 @@ def _measure(commands: Any) -> None:
     parser.add_argument(
         "--threads", type=_count, metavar="N", help="of the CPU (default: PyTorch's)"
     )
+
+
+def _bench(commands: Any) -> None:
+    parser = _command(
+        commands, "bench", "check mechanisms, then time them beside the plain form, torch.compile, "
+        "timm's and a copy",
+    )  # fmt: skip
+    add = parser.add_argument
+    add(
+        "names", nargs="*", metavar="NAME",
+        help="mechanisms, such as cbam or 'se(reduction=8)' "
+        "(default: se eca cbam additive multihead)",
+    )  # fmt: skip
+    add("--modules", action="store_true", help="modules alone")
+    add("--networks", action="store_true", help="networks without and with them, compiled too")
+    add("--growth", action="store_true", help="cost as batch, size, channels or length grow")
+    add("--on", default="small", metavar="HOST", help=f"the network: {HOST} (default: small)")
+    add("--batch", type=_count, default=32, metavar="N", help="images of the network (default: 32)")
+    add("--size", type=_count, metavar="N", help="side of these images in pixels")
+    add(
+        "--shape", action="append", default=[], metavar="BxCxHxW",
+        help="of a module's input, BxNxD for tokens; may be repeated "
+        "(default: 8x256x56x56 and 8x256x256)",
+    )  # fmt: skip
+    add(
+        "--without", default="", metavar="LIST",
+        help="contenders to leave out, of compiled,timm,copy,plain",
+    )  # fmt: skip
+    add(
+        "--seconds", type=float, default=1.0, metavar="X",
+        help="for a case that stays undecided (default: 1)",
+    )  # fmt: skip
+    add("--dtype", default="float32", metavar="TYPE", help="or bfloat16, … (default: float32)")
+    add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: auto")
+    add("--threads", type=_count, metavar="N", help="of the CPU (default: PyTorch's)")
+    add(
+        "--out", action="append", default=[], metavar="FILE",
+        help="write it to a .csv, a .json, or a .html with pictures; may be repeated",
+    )  # fmt: skip
 
 
 def _check(commands: Any) -> None:

@@ -61,15 +61,18 @@ def train_step_ms(
 
 def quartiles(run: Callable[[], None], repeats: int, device: torch.device) -> Quartiles:
     """Milliseconds of ``repeats`` runs, each timed alone, after three that are not counted."""
-    times = []
-    for _ in range(_WARM_UP + repeats):
-        _wait(device)
-        start = perf_counter()
-        run()
-        _wait(device)
-        times.append(1e3 * (perf_counter() - start))
+    times = [elapsed_ms(run, device) for _ in range(_WARM_UP + repeats)]
     lower, median, upper = np.percentile(times[_WARM_UP:], (25, 50, 75))
     return Quartiles(float(lower), float(median), float(upper))
+
+
+def elapsed_ms(run: Callable[[], None], device: torch.device) -> float:
+    """Milliseconds of one run, from an idle device to its end on the device."""
+    _wait(device)
+    start = perf_counter()
+    run()
+    _wait(device)
+    return 1e3 * (perf_counter() - start)
 
 
 @contextmanager

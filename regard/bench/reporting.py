@@ -1,0 +1,84 @@
+"""The page of a benchmark: tables, a picture of the ratios, curves of what grows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .. import page
+from ..page import Interval, Markup, Page, Palette, Series
+from .findings import Row, Wrong
+from .statistics import LIMIT
+from .wording import OTHERS, RATIOS, Table, growth, memory, named, notes, series_of, summary, times
+
+
+def report(
+    rows: Sequence[Row], wrong: Sequence[Wrong], conditions: Mapping[str, str | int | float]
+) -> Page:
+    """The page.
+
+    Args:
+        rows: what was measured.
+        wrong: what was not, because it is wrong.
+        conditions: of the measurement, by name.
+    """
+    fixed = [row for row in rows if not row.case.along]
+    grown = [row for row in rows if row.case.along]
+    made = Page("How fast the mechanisms are", lead="; ".join(summary(fixed)))
+    if wrong:
+        items = [page.element("li", one.sentence()) for one in wrong]
+        made.add("What is wrong", page.element("ul", *items))
+    if fixed:
+        made.add("Ratios", *_ratios(fixed))
+        made.add("Times", _table(times(fixed), f"Medians; {RATIOS}"))
+    if len(kept := memory(fixed)) > 1:
+        made.add("Memory", _table(kept, "Kept for backward / at the highest point of a step"))
+    if grown:
+        made.add("Growth", *_curves(grown), _table(growth(grown), "Times from small to large"))
+    facts = [(name, str(value)) for name, value in conditions.items()]
+    return made.add(
+        "How it was measured",
+        page.table(("condition", "value"), facts, "Conditions"),
+        *notes(rows),
+    )
+
+
+def _table(lines: Table, caption: str) -> Markup:
+    head, *body = lines
+    return page.table(head, body, caption)
+
+
+def _ratios(rows: Sequence[Row]) -> list[Markup]:
+    """A forest plot for each other contender."""
+    palette = Palette(" ".join(named(row.case)) for row in rows)
+    charts = []
+    for name in OTHERS:
+        found = [
+            Interval(" ".join(named(row.case)), *entry.ratio, entry.ratio.verdict)
+            for row in rows
+            if (entry := row.entry(name)) is not None and entry.ratio
+        ]
+        if found:
+            caption = f"Time of ours over {name}: left of the line is faster"
+            charts.append(
+                page.intervals(
+                    found, caption=caption, zero=1.0, band=LIMIT - 1, unit="ratio", palette=palette
+                )
+            )
+    return charts
+
+
+def _curves(rows: Sequence[Row]) -> list[Markup]:
+    """Milliseconds over the size, one chart for each thing that grows."""
+    charts = []
+    for (mechanism, mode, along), group in series_of(rows):
+        sizes = [float(row.case.grown) for row in group]
+        series = []
+        for name in ("ours", "plain", "timm"):
+            entries = [row.entry(name) for row in group]
+            medians = [entry.ms.median for entry in entries if entry and entry.ms]
+            if len(medians) == len(sizes):
+                series.append(Series(name, sizes, medians))
+        if series:
+            caption = f"{mechanism}, {mode}: time as {along} grows"
+            charts.append(page.lines(series, along, "ms", caption=caption))
+    return charts
