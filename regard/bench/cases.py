@@ -100,7 +100,7 @@ def cases(scope: Scope) -> list[Case]:
     if scope.asks_for("networks"):
         found += [case for arm in arms for case in _networks(arm, scope)]
     if scope.asks_for("growth"):
-        found += [case for arm in arms for case in _growth(arm)]
+        found += [case for arm in arms for case in _growth(arm, scope)]
     return found
 
 
@@ -169,13 +169,13 @@ def _networks(arm: Arm, scope: Scope) -> Iterator[Case]:
             )  # fmt: skip
 
 
-def _growth(arm: Arm) -> Iterator[Case]:
+def _growth(arm: Arm, scope: Scope) -> Iterator[Case]:
     found = _card(arm)
     tokens = found.takes == "tokens"
     if not tokens and 2 not in found.dims:
         return
     layout: Layout = "tokens" if tokens else "first"
-    modes: tuple[Mode, ...] = ("inference", "training")
+    modes: tuple[Mode, ...] = ("inference", "training") if scope.parts else ("training",)
     for mode in modes:
         for along, shape in _grown(tokens):
             yield Case(

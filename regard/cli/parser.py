@@ -54,17 +54,8 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"regard {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for add in (
-        _list,
-        _show,
-        _sites,
-        _compare,
-        _report,
-        _measure,
-        _bench,
-        _check,
-        _doctor,
-        _completion,
-    ):
+        _list, _show, _sites, _compare, _report, _measure, _bench, _check, _doctor, _completion
+    ):  # fmt: skip
         add(commands)
     parser.known = commands.choices
     return parser
@@ -169,7 +160,7 @@ def _bench(commands: Any) -> None:
     add(
         "names", nargs="*", metavar="NAME",
         help="mechanisms, such as cbam or 'se(reduction=8)' "
-        "(default: se eca cbam additive multihead)",
+        "(default: se cbam additive)",
     )  # fmt: skip
     add("--modules", action="store_true", help="modules alone")
     add("--networks", action="store_true", help="networks without and with them, compiled too")

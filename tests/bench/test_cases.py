@@ -1,0 +1,89 @@
+from dataclasses import replace
+
+import pytest
+
+from regard.bench import cases as module
+from regard.bench.cases import Case, cases, shown, writes_over
+from regard.bench.scope import Scope
+from regard.catalogue import card, names
+from regard.comparison.arms import Arm
+from regard.errors import RegardError
+
+
+def made(mechanisms, **options):
+    return cases(Scope(mechanisms=mechanisms, device="cpu", **options))
+
+
+def test_maps_have_both_memory_formats_and_may_be_written_over():
+    found = {(c.layout, c.mode) for c in made("se", parts=("modules",))}
+    assert found == {
+        (a, b) for a in ("first", "last") for b in ("inference", "in place", "training")
+    }
+
+
+def test_tokens_have_one_layout_and_are_never_written_over():
+    found = [(c.layout, c.mode) for c in made("additive", parts=("modules",))]
+    assert found == [("tokens", "inference"), ("tokens", "training")]
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_mechanism_has_cases_by_its_card(name):
+    found = made(name, parts=("modules", "growth"))
+    tokens = card(name).takes == "tokens"
+    assert {len(c.shape) for c in found} == {3 if tokens else 4}
+    assert {c.layout for c in found} <= ({"tokens"} if tokens else {"first", "last"})
+
+
+def test_what_takes_neither_maps_nor_tokens_is_refused(monkeypatch):
+    monkeypatch.setattr(module, "card", lambda name: replace(card("se"), takes="position"))
+    with pytest.raises(RegardError, match="takes position; bench measures"):
+        made("se")
+
+
+def test_sites_are_refused():
+    with pytest.raises(RegardError, match="without @"):
+        made("se@layer1")
+
+
+def test_a_shape_goes_to_who_takes_it_and_the_others_keep_theirs():
+    found = made("se,additive", parts=("modules",), shapes=((2, 8, 4, 4),))
+    assert {(c.mechanism, c.shape) for c in found} == {
+        ("se", (2, 8, 4, 4)),
+        ("additive", (8, 256, 256)),
+    }
+    with pytest.raises(RegardError, match="none of se takes the shape 2×8×8"):
+        made("se", shapes=((2, 8, 8),))
+
+
+def test_what_grows_grows():
+    found = [c for c in made("se", parts=("growth",)) if c.mode == "training"]
+    for along in ("batch", "side", "channels"):
+        sizes = [c.grown for c in found if c.along == along]
+        assert sizes == sorted(set(sizes))
+        assert len(sizes) >= 4
+    tokens = [c for c in made("self", parts=("growth",)) if c.mode == "training"]
+    assert [c.grown for c in tokens if c.along == "length"] == [32, 64, 128, 256, 512]
+    assert [c.grown for c in tokens if c.along == "width"] == [32, 64, 128, 256, 512]
+
+
+def test_in_short_networks_are_for_maps_and_only_training_grows():
+    short = made("se,self")
+    assert {c.mechanism for c in short if c.part == "networks"} == {"se"}
+    assert {c.mode for c in short if c.part == "growth"} == {"training"}
+    assert {c.mode for c in made("se", parts=("growth",))} == {"inference", "training"}
+    assert {c.mechanism for c in made("se,self", parts=("networks",))} == {"se", "self"}
+
+
+def test_who_writes_over_its_input_is_tried():
+    assert writes_over(Arm(label="cbam", mechanism="cbam"))
+    assert not writes_over(Arm(label="stn", mechanism="spatial_transformer"))
+
+
+def test_a_case_in_one_line():
+    case = Case(
+        part="networks", mechanism="se", shape=(1, 3, 8, 8), layout="last", mode="training",
+        host="small",
+    )  # fmt: skip
+    assert case.label == "se in small, 1×3×8×8, channels last, training"
+    assert replace(case, layout="tokens", host="").label == "se, 1×3×8×8, training"
+    assert shown([2, 3]) == "2×3"
