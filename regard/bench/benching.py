@@ -132,7 +132,7 @@ def _conditions(scope: Scope, threads: int, memory: str) -> dict[str, str | int 
         "threads": threads,
         "dtype": scope.dtype,
         "seconds a case": scope.seconds,
-        "memory": memory,
+        "allocator": memory,
     }
 
 

@@ -23,7 +23,7 @@ Shape = tuple[int, ...]
 _MAPS = {1: (8, 256, 3136), 2: (8, 256, 56, 56), 3: (4, 64, 16, 28, 28)}
 _IMAGES = (16, 3, 224, 224)  # for what stands before the first convolution
 _TOKENS = (8, 256, 256)
-_GROWING_MAP, _GROWING_TOKENS = (4, 128, 28, 28), (4, 128, 128)
+_GROWING_MAP, _GROWING_TOKENS = (4, 128, 28, 28), (4, 64, 128)
 _FACTORS = (0.25, 0.5, 1, 2, 4)
 _HALVES = (0.25, 0.5, 1, 2)  # of a side: the work grows with its square
 

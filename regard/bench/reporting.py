@@ -21,8 +21,8 @@ def report(
         wrong: what was not, because it is wrong.
         conditions: of the measurement, by name.
     """
-    fixed = [row for row in rows if not row.case.along]
-    grown = [row for row in rows if row.case.along]
+    fixed = [row for row in rows if row.case.part != "growth"]
+    grown = [row for row in rows if row.case.part == "growth"]
     made = Page("How fast the mechanisms are", lead="; ".join(summary(fixed)))
     if wrong:
         items = [page.element("li", one.sentence()) for one in wrong]

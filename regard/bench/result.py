@@ -14,7 +14,23 @@ from ..page import aligned, printable
 from ..training.checkpoint import write_whole
 from .findings import COLUMNS, Row, Wrong
 from .reporting import report
+from .scope import PARTS, Part
 from .wording import RATIOS, growth, memory, notes, summary, times
+
+
+def place_for(path: str | Path) -> Path:
+    """A path that a benchmark can be saved to, looked at before minutes are spent.
+
+    Raises:
+        RegardError: for a suffix other than ``.csv``, ``.json`` or ``.html``, or without its
+            folder.
+    """
+    place = Path(path).expanduser()
+    if place.suffix not in (".csv", ".json", ".html"):
+        raise RegardError(f"{path}: a benchmark is saved as .csv, .json or .html")
+    if not place.parent.is_dir():
+        raise RegardError(f"{path} cannot be written: there is no folder {place.parent}")
+    return place
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +52,22 @@ class Benchmark:
         """Whether everything that was looked at computes what it should."""
         return not self.wrong
 
+    def part(self, part: Part) -> tuple[Row, ...]:
+        """The cases of ``modules``, ``networks`` or ``growth``."""
+        return tuple(row for row in self.rows if row.case.part == part)
+
     def table(self) -> str:
         """What is wrong; then times and ratios, memory, growth, notes and conditions."""
-        fixed = tuple(row for row in self.rows if not row.case.along)
-        grown = tuple(row for row in self.rows if row.case.along)
-        tables = [aligned(t) for t in (times(fixed), memory(fixed), growth(grown)) if t]
+        modules, networks, grown = (self.part(part) for part in PARTS)
+        found = [make(rows) for make in (times, memory) for rows in (modules, networks)]
+        tables = [aligned(lines) for lines in (*found, growth(grown)) if lines]
         wrong = [one.sentence() for one in self.wrong]
         if wrong and not self.rows:
             wrong.append("nothing was timed")
-        said = [*summary(fixed), *notes(self.rows)]
+        said = [*summary((*modules, *networks)), *notes(self.rows)]
         if self.rows:
             said.append(RATIOS)
-        said.append(", ".join(f"{name} {value}" for name, value in self.conditions.items()))
+        said.append("; ".join(f"{name}: {value}" for name, value in self.conditions.items()))
         parts = ["\n".join(wrong), *tables, "\n".join(said)]
         return printable("\n\n".join(part for part in parts if part))
 
@@ -84,10 +104,8 @@ class Benchmark:
         Raises:
             RegardError: for another suffix, or a file that cannot be written.
         """
-        path = Path(path)
-        form = {".csv": self.csv, ".json": self.json, ".html": self.html}.get(path.suffix)
-        if form is None:
-            raise RegardError(f"{path}: a benchmark is saved as .csv, .json or .html")
+        path = place_for(path)
+        form = {".csv": self.csv, ".json": self.json, ".html": self.html}[path.suffix]
         write_whole(path, form().encode("utf-8", "backslashreplace"))
 
     def _repr_html_(self) -> str:

@@ -116,7 +116,10 @@ def run_benchmark(options: Namespace) -> Answer:
     import sys
 
     from ..bench import bench
+    from ..bench.result import place_for
 
+    for path in options.out:
+        place_for(path)
     found = bench(_scope(options), watch=lambda line: print(line, file=sys.stderr, flush=True))
     for path in options.out:
         found.save(path)

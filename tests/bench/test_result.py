@@ -40,7 +40,7 @@ def test_another_suffix_is_refused(made, tmp_path):
 def test_the_table_holds_all_parts(made, capsys):
     made.show()
     text = capsys.readouterr().out
-    for part in ("/ plain", "1 kB / 2 kB", "power", "1 faster", "timm not timed", "threads 1"):
+    for part in ("/ plain", "1 kB / 2 kB", "power", "1 faster", "timm not timed", "threads: 1"):
         assert part in text
     assert str(made) == made.table()
 
