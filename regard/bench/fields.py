@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -76,7 +76,7 @@ def field_of(case: Case, scope: Scope, names: Collection[str], seed: int = 0) ->
     Raises:
         RegardError: if the mechanism or the host cannot be built.
     """
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):  # all is drawn on the CPU
         torch.manual_seed(seed)
         arm = next(arm for arm in scope.arms() if arm.label == case.mechanism)
         material = _material(case, arm, scope)
@@ -148,7 +148,7 @@ def _upstream(module: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
         output = module(*inputs)
     if not isinstance(output, Tensor):
         raise RegardError(f"it returns {type(output).__name__}; bench takes what returns a tensor")
-    return torch.randn_like(output)
+    return torch.empty_like(output).copy_(torch.randn(output.shape))
 
 
 def _plain(material: _Material) -> Contender:
@@ -156,13 +156,13 @@ def _plain(material: _Material) -> Contender:
 
 
 def _ours(material: _Material) -> Contender:
-    if material.case.mode != "in place":
-        return material.of(material.module)
+    @contextmanager
+    def given_away() -> Iterator[None]:
+        with using("auto"), overwriting(material.inputs[0]):
+            yield
 
-    def around() -> AbstractContextManager[None]:
-        return overwriting(material.inputs[0])
-
-    return material.of(material.module, around)
+    in_place = material.case.mode == "in place"
+    return material.of(material.module, given_away if in_place else lambda: using("auto"))
 
 
 def _exact(material: _Material) -> Contender:
