@@ -1,6 +1,7 @@
 import re
+from dataclasses import replace
 
-from regard.bench.reporting import report
+from regard.bench.reporting import _labels, report
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 
@@ -22,3 +23,11 @@ def test_what_is_wrong_stands_first_and_alone(red):
     text = report(red.rows, red.wrong, red.conditions).html()
     assert "ours is wrong: the output is off" in text
     assert "<figure" not in text
+
+
+def test_labels_tell_cases_apart_and_shapes_only_where_they_differ(made):
+    row = made.rows[0]
+    last = replace(row, case=replace(row.case, layout="last"))
+    other = replace(row, case=replace(row.case, shape=(2, 4, 4, 4)))
+    assert _labels([row, last]) == ["se first training", "se last training"]
+    assert _labels([row, other])[1] == "se 2×4×4×4 first training"
