@@ -1,7 +1,7 @@
 """How fast the mechanisms are: checked first, then timed side by side in one run.
 
-Order: allocator, statistics, rounds, scope, cases, contenders, peers, fields, peaks, correctness,
-findings, wording, reporting, result, benching.
+Order: allocator, statistics, rounds, scope, case, cases, contenders, peers, material, fields,
+peaks, correctness, findings, wording, reporting, result, benching.
 
 Contenders of a case: the plain form, ours, ``torch.compile`` of the plain form, timm's module, and
 a copy of the input; around whole networks also the network without attention. They run by turns,

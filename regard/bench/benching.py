@@ -14,7 +14,8 @@ import torch
 from ..cost import Quartiles
 from ..cost.timing import elapsed_ms, threads_set
 from .allocator import memory_kept
-from .cases import Case, cases
+from .case import Case
+from .cases import cases
 from .contenders import Contender
 from .correctness import complaint
 from .fields import Field, field_of

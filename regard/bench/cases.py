@@ -1,24 +1,22 @@
-"""The cases of a benchmark: a mechanism, a shape, a memory format, and what is done with it."""
+"""All cases of a scope, by the cards of its mechanisms."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Iterator
+from inspect import Parameter, signature
+from typing import Any
 
 import torch
 
 from ..cards import Card
-from ..catalogue import card, get, options_of
+from ..catalogue import card, get
+from ..checks.specimen import accepts, specimen
 from ..comparison.arms import Arm
 from ..errors import RegardError
 from ..networks import input_channels, input_size
 from ..ops import overwriting, using
-from .scope import Part, Scope
-
-Mode = Literal["inference", "in place", "training"]
-Layout = Literal["first", "last", "tokens"]
-Shape = tuple[int, ...]
+from .case import Case, Layout, Mode, Shape, shown
+from .scope import Scope
 
 _MAPS = {1: (8, 256, 3136), 2: (8, 256, 56, 56), 3: (4, 64, 16, 28, 28)}
 _IMAGES = (16, 3, 224, 224)  # for what stands before the first convolution
@@ -26,59 +24,6 @@ _TOKENS = (8, 256, 256)
 _GROWING_MAP, _GROWING_TOKENS = (4, 128, 28, 28), (4, 64, 128)
 _FACTORS = (0.25, 0.5, 1, 2, 4)
 _HALVES = (0.25, 0.5, 1, 2)  # of a side: the work grows with its square
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One question: contenders are timed against each other inside a case.
-
-    Args:
-        part: ``modules``, ``networks`` or ``growth``.
-        mechanism: as it was asked for, with its options.
-        shape: of the input: ``[B, C, *space]`` or ``[B, N, D]``.
-        layout: channels ``first`` or ``last`` in memory, or ``tokens``.
-        mode: ``inference``, ``training`` (forward and backward), or ``in place``: inference that
-            may write over its input, as behind a convolution of a host.
-        host: of networks, else empty.
-        along: what grows: ``batch``, ``side``, ``channels``, ``length`` or ``width``, else empty.
-    """
-
-    part: Part
-    mechanism: str
-    shape: Shape
-    layout: Layout
-    mode: Mode
-    host: str = ""
-    along: str = ""
-
-    @property
-    def label(self) -> str:
-        """The case in one line."""
-        where = f" in {self.host}" if self.host else ""
-        layout = "" if self.layout == "tokens" else f" channels {self.layout},"
-        return f"{self.mechanism}{where}, {shown(self.shape)},{layout} {self.mode}"
-
-    @property
-    def training(self) -> bool:
-        """Whether the backward is run too."""
-        return self.mode == "training"
-
-    @property
-    def grown(self) -> int:
-        """The size of what grows."""
-        if self.along == "batch":
-            return self.shape[0]
-        wide = "width" if self.layout == "tokens" else "side"
-        return self.shape[-1] if self.along == wide else self.shape[1]
-
-    def facts(self) -> dict[str, Any]:
-        """The case as plain data."""
-        return {**asdict(self), "shape": list(self.shape)}
-
-
-def shown(shape: Sequence[int]) -> str:
-    """``8×256×56×56``."""
-    return "×".join(map(str, shape))
 
 
 def cases(scope: Scope) -> list[Case]:
@@ -178,6 +123,8 @@ def _growth(arm: Arm, scope: Scope) -> Iterator[Case]:
     modes: tuple[Mode, ...] = ("inference", "training") if scope.parts else ("training",)
     for mode in modes:
         for along, shape in _grown(tokens):
+            if not accepts(found, shape[-1] if tokens else shape[1]):
+                continue
             yield Case(
                 part="growth", mechanism=arm.label, shape=shape, layout=layout, mode=mode,
                 along=along,
@@ -197,6 +144,16 @@ def _grown(tokens: bool) -> Iterator[tuple[str, Shape]]:
     yield from (("channels", (b, int(c * f), h, w)) for f in _FACTORS)
 
 
+def options_for(arm: Arm, dims: int) -> dict[str, Any]:
+    """The arm's options, the dimensions where they are one, and what has no default by the card."""
+    found = _card(arm)
+    known = signature(found.module).parameters
+    given = {n: v for n, v in found.options.items() if known[n].default is Parameter.empty}
+    if "dims" in known:
+        given["dims"] = dims
+    return {**given, **arm.options}
+
+
 def writes_over(arm: Arm) -> bool:
     """Whether a mechanism writes over its input where its owner allows that; tried on a small map.
 
@@ -206,9 +163,8 @@ def writes_over(arm: Arm) -> bool:
     found = _card(arm)
     if found.takes != "map":
         return False
-    dims = _dims(found)
-    given = {"dims": dims} if "dims" in options_of(found) else {}
-    module = get(arm.mechanism or "", 16, **{**given, **arm.options}).eval()
-    x = torch.zeros(2, 16, *(4,) * dims)
+    dims, size = _dims(found), specimen(found).size
+    module = get(arm.mechanism or "", size, **options_for(arm, dims)).eval()
+    x = torch.zeros(2, size, *(4,) * dims)
     with torch.no_grad(), using("cpu"), overwriting(x):
         return bool(module(x).data_ptr() == x.data_ptr())

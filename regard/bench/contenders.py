@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import RegardError
+
 Around = Callable[[], AbstractContextManager[Any]]
 
 
@@ -26,7 +28,7 @@ class Contender:
         named: what gradients are taken of, by name.
     """
 
-    module: Callable[..., Tensor]
+    module: Callable[..., Any]
     inputs: tuple[Tensor, ...]
     upstream: Tensor | None = None
     around: Around = nullcontext
@@ -48,6 +50,9 @@ class Contender:
     def _run(self) -> tuple[Tensor, tuple[Tensor | None, ...]]:
         with torch.set_grad_enabled(self.upstream is not None), self.around():
             output = self.module(*self.inputs)
+            if not isinstance(output, Tensor):
+                what = type(output).__name__
+                raise RegardError(f"it returns a {what}; bench takes what returns one tensor")
             if self.upstream is None:
                 return output, ()
             wanted = tuple(self.named.values())

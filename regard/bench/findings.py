@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any
 
 from ..cost import Quartiles
-from .cases import Case, shown
+from .case import Case, shown
 from .statistics import Ratio
 
 COLUMNS = (

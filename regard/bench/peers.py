@@ -50,7 +50,7 @@ def timm_network(host: str, mechanism: str, classes: int) -> nn.Module:
     """
     source, _, name = host.partition(":")
     if source != "timm" or mechanism not in _IN_NETWORKS:
-        raise RegardError(f"timm builds no {host} with {mechanism}")
+        raise RegardError(f"timm has no {name or source} with {mechanism}")
     try:
         timm = import_module("timm")
         block = {"attn_layer": mechanism}
@@ -58,5 +58,5 @@ def timm_network(host: str, mechanism: str, classes: int) -> nn.Module:
     except ImportError as error:
         raise RegardError(f"timm is not there: {cause(error, 80)}") from error
     except Exception as error:
-        raise RegardError(f"timm builds no {name} with {mechanism}: {cause(error, 80)}") from error
+        raise RegardError(f"timm has no {name} with {mechanism}: {cause(error, 80)}") from error
     return model

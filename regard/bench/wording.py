@@ -9,7 +9,7 @@ from math import isfinite, log
 
 from ..cost.measuring import scaled
 from ..page.tables import NOTHING
-from .cases import Case, shown
+from .case import Case, shown
 from .findings import Entry, Row
 from .statistics import Ratio, Verdict
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from regard.bench import Benchmark, Entry, Row, Wrong
-from regard.bench.cases import Case
+from regard.bench.case import Case
 from regard.bench.scope import Scope
 from regard.bench.statistics import Ratio
 from regard.cost import Quartiles

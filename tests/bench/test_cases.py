@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from regard.bench import cases as module
-from regard.bench.cases import Case, cases, shown, writes_over
+from regard.bench.cases import cases, options_for, writes_over
 from regard.bench.scope import Scope
 from regard.catalogue import card, names
 from regard.comparison.arms import Arm
@@ -14,23 +14,15 @@ def made(mechanisms, **options):
     return cases(Scope(mechanisms=mechanisms, device="cpu", **options))
 
 
-def test_maps_have_both_memory_formats_and_may_be_written_over():
-    found = {(c.layout, c.mode) for c in made("se", parts=("modules",))}
-    assert found == {
-        (a, b) for a in ("first", "last") for b in ("inference", "in place", "training")
-    }
-
-
-def test_tokens_have_one_layout_and_are_never_written_over():
-    found = [(c.layout, c.mode) for c in made("additive", parts=("modules",))]
-    assert found == [("tokens", "inference"), ("tokens", "training")]
-
-
 @pytest.mark.parametrize("name", names())
 def test_every_mechanism_has_cases_by_its_card(name):
+    if card(name).takes not in ("map", "tokens"):
+        with pytest.raises(RegardError, match="bench measures"):
+            made(name)
+        return
     found = made(name, parts=("modules", "growth"))
     tokens = card(name).takes == "tokens"
-    assert {len(c.shape) for c in found} == {3 if tokens else 4}
+    assert {len(c.shape) - 2 for c in found} <= ({1} if tokens else set(card(name).dims))
     assert {c.layout for c in found} <= ({"tokens"} if tokens else {"first", "last"})
 
 
@@ -79,11 +71,35 @@ def test_who_writes_over_its_input_is_tried():
     assert not writes_over(Arm(label="stn", mechanism="spatial_transformer"))
 
 
-def test_a_case_in_one_line():
-    case = Case(
-        part="networks", mechanism="se", shape=(1, 3, 8, 8), layout="last", mode="training",
-        host="small",
-    )  # fmt: skip
-    assert case.label == "se in small, 1×3×8×8, channels last, training"
-    assert replace(case, layout="tokens", host="").label == "se, 1×3×8×8, training"
-    assert shown([2, 3]) == "2×3"
+def test_maps_have_both_memory_formats_and_may_be_written_over():
+    found = {(c.layout, c.mode) for c in made("se", parts=("modules",))}
+    assert found == {
+        (a, b) for a in ("first", "last") for b in ("inference", "in place", "training")
+    }
+
+
+def test_tokens_have_one_layout_and_are_never_written_over():
+    found = [(c.layout, c.mode) for c in made("additive", parts=("modules",))]
+    assert found == [("tokens", "inference"), ("tokens", "training")]
+
+
+def test_options_are_the_callers_and_what_has_no_default(monkeypatch):
+    arm = Arm(label="cbam(reduction=4)", mechanism="cbam", options={"reduction": 4})
+    assert options_for(arm, 3) == {"dims": 3, "reduction": 4}
+
+    def needy(channels, window, heads=8):
+        raise NotImplementedError
+
+    told = replace(card("se"), module=needy, options={"window": 7, "heads": 2})
+    monkeypatch.setattr(module, "card", lambda name: told)
+    assert options_for(Arm(label="needy", mechanism="needy"), 2) == {"window": 7}
+
+
+def test_sizes_that_a_mechanism_refuses_do_not_grow():
+    found = cases(Scope(mechanisms="multihead", parts=("growth",), device="cpu"))
+    assert {c.shape[-1] for c in found if c.along == "width"} == {32, 64, 128, 256, 512}
+    few = replace(card("multihead"), options={"heads": 64})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "card", lambda name: few)
+        found = cases(Scope(mechanisms="multihead", parts=("growth",), device="cpu"))
+    assert {c.shape[-1] for c in found if c.along == "width"} == {64, 128, 256, 512}

@@ -1,7 +1,9 @@
+import pytest
 import torch
 from torch import nn
 
 from regard.bench.contenders import contender, copy_of
+from regard.errors import RegardError
 
 
 def test_without_an_upstream_gradient_it_is_a_forward_without_gradients():
@@ -57,3 +59,12 @@ def test_the_copy_copies_to_memory_of_its_own():
     assert torch.equal(first, x)
     assert first.stride() == x.stride()
     assert first.data_ptr() == second.data_ptr() != x.data_ptr()
+
+
+def test_what_returns_no_tensor_is_refused():
+    class Pair(nn.Module):
+        def forward(self, x):
+            return x, x
+
+    with pytest.raises(RegardError, match="returns a tuple"):
+        contender(Pair(), (torch.ones(1),)).run()

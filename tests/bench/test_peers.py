@@ -41,7 +41,7 @@ def test_networks_of_timm_have_its_own_attention():
     pytest.importorskip("timm")
     model = timm_network("timm:resnet18", "eca", 3)
     assert any(type(module).__name__ == "EcaModule" for module in model.modules())
-    with pytest.raises(RegardError, match="timm builds no small"):
+    with pytest.raises(RegardError, match="timm has no small"):
         timm_network("small", "eca", 3)
-    with pytest.raises(RegardError, match="timm builds no vit_tiny"):
+    with pytest.raises(RegardError, match="timm has no vit_tiny"):
         timm_network("timm:vit_tiny_patch16_224", "eca", 3)
