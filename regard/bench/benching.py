@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Callable
 from functools import partial
@@ -133,8 +134,15 @@ def _conditions(scope: Scope, threads: int, memory: str) -> dict[str, str | int 
         "threads": threads,
         "dtype": scope.dtype,
         "seconds a case": scope.seconds,
+        "load at the start": _load(),
         "allocator": memory,
     }
+
+
+def _load() -> str:
+    """Of the last minute, with the cores it lies on: on a busy machine intervals are wide."""
+    cores = os.cpu_count() or 1
+    return f"{os.getloadavg()[0]:.1f} of {cores} cores" if hasattr(os, "getloadavg") else "unknown"
 
 
 def _processor() -> str:

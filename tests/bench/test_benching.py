@@ -108,4 +108,5 @@ def test_threads_are_set_back(scope):
     before = torch.get_num_threads()
     found = bench(replace(scope, threads=1, without=("compiled", "timm")))
     assert found.conditions["threads"] == 1
+    assert "cores" in found.conditions["load at the start"]
     assert torch.get_num_threads() == before
