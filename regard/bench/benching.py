@@ -39,7 +39,7 @@ def bench(scope: Scope | None = None, watch: Watch = lambda _: None) -> Benchmar
     Compilation and first calls lie outside of what is timed.
 
     Args:
-        scope: what is measured; by default a small set that takes some two minutes.
+        scope: what is measured; by default a small set of a few minutes.
         watch: gets a line of text at each step.
 
     Raises:
