@@ -94,7 +94,7 @@ def _tiled(
     """Additive attention in tiles, on a kernel; None where there is none."""
     (query, key, value), (w, u, v) = sources, learned
     saved = 4 * key.shape[-2]  # hidden features are as many as a query's
-    if wants_kernel(query, saved):
+    if wants_kernel(query, saved, operator=True):
         from .cpu.attention import attended
     elif wants_triton(query, saved):
         from .triton.attention import attended

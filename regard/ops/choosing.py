@@ -2,9 +2,9 @@
 
 ``auto`` takes a kernel where one is worth it: float32 on the CPU, or, for what has a Triton kernel,
 float32 and the two halves on a GPU; more work saved than a call of a kernel costs; and a plain
-eager run. Whatever traces, transforms or records (``torch.compile``,
-export, ``torch.jit``, ``torch.func``, forward-mode differentiation, dispatch modes) sees the plain
-form.
+eager run. Whatever traces, transforms or records (export, ``torch.jit``, ``torch.func``,
+forward-mode differentiation, dispatch modes) sees the plain form, and so does ``torch.compile`` but
+for the two kernels that it has nothing as fast for.
 """
 
 from __future__ import annotations
@@ -53,16 +53,26 @@ def using(name: Implementation) -> Iterator[None]:
         _Chosen.name = before
 
 
-def wants_kernel(x: Tensor, saved: float) -> bool:
+def wants_kernel(x: Tensor, saved: float, *, operator: bool = False) -> bool:
     """Whether a CPU kernel of ours is to work on ``x``.
 
     Args:
         x: the largest input.
         saved: how many times as many elements the plain form touches beyond what the kernel does.
+        operator: the kernel is an operator too, which compiled code calls whatever the size: a
+            condition on it would tie the code to it.
     """
-    if _traced() or x.dtype is not torch.float32 or not x.is_cpu:
+    if x.dtype is not torch.float32 or not x.is_cpu:
         return False
-    return _worth(x, saved, "cpu") and there()
+    if operator and torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+        return _operators()
+    return not _traced() and _worth(x, saved, "cpu") and there()
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _operators() -> bool:
+    """Whether code that is being compiled may call kernels."""
+    return _name() in ("auto", "cpu") and there()
 
 
 def wants_triton(x: Tensor, saved: float) -> bool:

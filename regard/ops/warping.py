@@ -40,7 +40,7 @@ def warp(x: Tensor, theta: Tensor, size: tuple[int, int] | None = None) -> Tenso
             f"warp takes a map [B, C, H, W] and theta [B, 2, 3]; got {tuple(x.shape)} and "
             f"{tuple(theta.shape)}"
         )
-    if theta.dtype is torch.float32 and theta.is_cpu and wants_kernel(x, 8):
+    if theta.dtype is torch.float32 and theta.is_cpu and wants_kernel(x, 8, operator=True):
         from .cpu.warping import warped
 
         return warped(x, theta, size)

@@ -49,15 +49,25 @@ def attended(
         return None
     if any(t.dtype is not torch.float32 for t in (query, key, value, v)):
         return None  # autocast projects to a shorter type
-    far = torch.stack([query.detach().abs().amax(), key.detach().abs().amax()])
-    if not bool((far <= FURTHEST).all()):
+    traced = torch.compiler.is_compiling()
+    if not traced and not near(query, key):
         return None
     if mask is not None:
         mask = mask.expand(*shape, *mask.shape[-2:-1], key.shape[-2])
-        mask = mask if mask.stride(-1) == 1 else mask.contiguous()
-    flat = [t.reshape(-1, *t.shape[-2:]).contiguous() for t in (query, key, value)]
-    out: Tensor = _Additive.apply(*flat, v.contiguous(), mask, causal)
+    flat = [t.reshape(-1, *t.shape[-2:]) for t in (query, key, value)]
+    if traced:
+        from .operators import attend_additive as operator
+
+        out: Tensor = operator([*flat, v], mask, causal)[0]
+    else:
+        out = _Additive.apply(*flat, v, mask, causal)
     return out.view(*query.shape[:-1], value.shape[-1])
+
+
+def near(query: Tensor, key: Tensor) -> bool:
+    """Whether all projected queries and keys are numbers whose exponentials the kernels take."""
+    far = torch.stack([query.detach().abs().amax(), key.detach().abs().amax()])
+    return bool((far <= FURTHEST).all())
 
 
 def _sizes(query: Tensor, key: Tensor, value: Tensor, v: Tensor) -> Sizes:
@@ -76,40 +86,55 @@ def _mask_words(mask: Tensor | None, queries: int, causal: bool) -> tuple[Tensor
     return mask, sample, *(head or [0]), along, int(causal)
 
 
+def forward(
+    sources: tuple[Tensor, Tensor, Tensor], v: Tensor, mask: Tensor | None, causal: bool
+) -> tuple[Any, ...]:
+    """Flat projected queries and keys, values, v, a mask over all but queries → what the backward
+    keeps: exponentials of queries and keys, v, values, output, logarithms of sums, mask."""
+    query, key, value = (t.contiguous() for t in sources)
+    v = v.contiguous()
+    mask = mask if mask is None or mask.stride(-1) == 1 else mask.contiguous()
+    n = _sizes(query, key, value, v)
+    a, b = torch.exp(2 * query), torch.exp(2 * key)
+    out = query.new_empty(n.groups, n.queries, n.size)
+    sums = query.new_empty(n.groups, n.queries)
+    words = _mask_words(mask, n.queries, causal)
+    work = n.groups * n.queries * n.keys * n.hidden
+    attend_additive(n.groups * n.queries, work, a, b, v, value, out, sums, 0, 0, *n[1:], *words)
+    return a, b, v, value, out, sums, mask
+
+
+def backward(
+    kept: tuple[Any, ...], d_out: Tensor, causal: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of projected queries and keys, of values and v, from what the forward kept."""
+    a, b, v, value, out, sums, mask = kept
+    n, d_out = _sizes(a, b, value, v), d_out.contiguous()
+    tiles = math.ceil(n.keys / TILE)
+    parts = max(1, min(tiles, math.ceil(TASKS / n.groups)))
+    inner = (out * d_out).sum(-1)
+    d_query, d_key = a.new_zeros(parts, *a.shape), torch.empty_like(b)
+    d_value, d_v = torch.zeros_like(value), a.new_zeros(parts, n.groups, n.hidden)
+    attend_additive_backward(
+        n.groups * parts, 2 * n.groups * n.queries * n.keys * n.hidden,
+        a, b, v, value, d_out, sums, inner, 0, *n[1:],
+        *_mask_words(mask, n.queries, causal), n.groups,
+        d_query, d_key, d_value, d_v, parts,
+    )  # fmt: skip
+    return d_query.sum(0), d_key, d_value, d_v.sum(0).view(-1, *v.shape).sum(0)
+
+
 class _Additive(Function):
     """Flat projected queries and keys, values, v, a mask over all but queries → output."""
 
     @staticmethod
     def forward(ctx: Any, *given: Any) -> Tensor:
-        query, key, value, v, mask, causal = given
-        n = _sizes(query, key, value, v)
-        a, b = torch.exp(2 * query), torch.exp(2 * key)
-        out, sums = (
-            query.new_empty(n.groups, n.queries, n.size),
-            query.new_empty(n.groups, n.queries),
-        )
-        words = _mask_words(mask, n.queries, causal)
-        work = n.groups * n.queries * n.keys * n.hidden
-        attend_additive(n.groups * n.queries, work, a, b, v, value, out, sums, 0, 0, *n[1:], *words)
-        ctx.causal = causal
-        ctx.save_for_backward(a, b, v, value, out, sums, mask)
-        return out
+        *sources, v, mask, ctx.causal = given
+        kept = forward(tuple(sources), v, mask, ctx.causal)
+        ctx.save_for_backward(*kept)
+        return kept[4]
 
     @staticmethod
     def backward(ctx: Any, d_out: Tensor) -> Any:
         first_derivative_only("attend")
-        a, b, v, value, out, sums, mask = ctx.saved_tensors
-        n, d_out = _sizes(a, b, value, v), d_out.contiguous()
-        tiles = math.ceil(n.keys / TILE)
-        parts = max(1, min(tiles, math.ceil(TASKS / n.groups)))
-        inner = (out * d_out).sum(-1)
-        d_query, d_key = a.new_zeros(parts, *a.shape), torch.empty_like(b)
-        d_value, d_v = torch.zeros_like(value), a.new_zeros(parts, n.groups, n.hidden)
-        attend_additive_backward(
-            n.groups * parts, 2 * n.groups * n.queries * n.keys * n.hidden,
-            a, b, v, value, d_out, sums, inner, 0, *n[1:],
-            *_mask_words(mask, n.queries, ctx.causal), n.groups,
-            d_query, d_key, d_value, d_v, parts,
-        )  # fmt: skip
-        d_v = d_v.sum(0).view(-1, *v.shape).sum(0)
-        return d_query.sum(0), d_key, d_value, d_v, None, None
+        return *backward(ctx.saved_tensors, d_out, ctx.causal), None, None

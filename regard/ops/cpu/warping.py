@@ -19,33 +19,49 @@ TASKS = 8
 def warped(x: Tensor, theta: Tensor, size: tuple[int, int] | None) -> Tensor:
     """``x [B, C, H, W]`` sampled where ``theta [B, 2, 3]`` says; see :func:`regard.ops.warp`."""
     tall, wide = size or (x.shape[2], x.shape[3])
-    x = x.resolve_neg().contiguous()
-    out: Tensor = _Warp.apply(x, theta.resolve_neg().contiguous(), tall, wide)
+    if torch.compiler.is_compiling():
+        from .operators import warp
+
+        return warp(x, theta, tall, wide)
+    out: Tensor = _Warp.apply(x.resolve_neg(), theta.resolve_neg(), tall, wide)
     return out
 
 
+def forward(x: Tensor, theta: Tensor, tall: int, wide: int) -> Tensor:
+    """The output, of that size."""
+    x, theta = x.contiguous(), theta.contiguous()
+    batch, channels = x.shape[:2]
+    y = x.new_empty(batch, channels, tall, wide)
+    warp_affine(batch * tall, y.numel(), x, theta, y, *x.shape, tall, wide)
+    return y
+
+
+def backward(
+    x: Tensor, theta: Tensor, dy: Tensor, needs_dx: bool = True
+) -> tuple[Tensor | None, Tensor]:
+    """Gradients of the map, if it needs one, and of theta."""
+    x, theta, dy = x.contiguous(), theta.contiguous(), dy.contiguous()
+    batch, channels = x.shape[:2]
+    dx = torch.zeros_like(x) if needs_dx else None
+    parts = max(1, min(channels, math.ceil(TASKS / batch)))
+    d_theta = theta.new_empty(parts, *theta.shape)
+    warp_affine_backward(
+        batch * parts, 3 * dy.numel(), x, theta, dy, dx, d_theta, *x.shape, *dy.shape[2:], parts
+    )
+    return dx, d_theta.sum(0)
+
+
 class _Warp(Function):
-    """A contiguous map and theta → the output."""
+    """A map and theta → the output."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, theta: Tensor, tall: int, wide: int) -> Tensor:
-        batch, channels = x.shape[:2]
-        y = x.new_empty(batch, channels, tall, wide)
-        warp_affine(batch * tall, y.numel(), x, theta, y, *x.shape, tall, wide)
+        x, theta = x.contiguous(), theta.contiguous()
         ctx.save_for_backward(x, theta)
-        return y
+        return forward(x, theta, tall, wide)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> Any:
         first_derivative_only("warp")
         x, theta = ctx.saved_tensors
-        batch, channels = x.shape[:2]
-        dy = dy.contiguous()
-        dx = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
-        parts = max(1, min(channels, math.ceil(TASKS / batch)))
-        d_theta = theta.new_empty(parts, *theta.shape)
-        warp_affine_backward(
-            batch * parts, 3 * dy.numel(), x, theta, dy, dx, d_theta,
-            *x.shape, *dy.shape[2:], parts,
-        )  # fmt: skip
-        return dx, d_theta.sum(0), None, None
+        return *backward(x, theta, dy, ctx.needs_input_grad[0]), None, None
