@@ -95,7 +95,10 @@ def _tiled(
     (query, key, value), (w, u, v) = sources, learned
     saved = 4 * key.shape[-2]  # hidden features are as many as a query's
     if wants_kernel(query, saved, operator=True):
-        from .cpu.attention import attended
+        if torch.compiler.is_compiling():
+            from .cpu.operators import attended
+        else:
+            from .cpu.attention import attended
     elif wants_triton(query, saved):
         from .triton.attention import attended
     else:

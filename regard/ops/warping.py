@@ -41,8 +41,10 @@ def warp(x: Tensor, theta: Tensor, size: tuple[int, int] | None = None) -> Tenso
             f"{tuple(theta.shape)}"
         )
     if theta.dtype is torch.float32 and theta.is_cpu and wants_kernel(x, 8, operator=True):
-        from .cpu.warping import warped
-
+        if torch.compiler.is_compiling():
+            from .cpu.operators import warped
+        else:
+            from .cpu.warping import warped
         return warped(x, theta, size)
     return reference_warp(x, theta, size)
 

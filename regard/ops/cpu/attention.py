@@ -44,24 +44,27 @@ def attended(
         mask: boolean, broadcastable to the logits.
         causal: a query sees no later key.
     """
-    shape = query.shape[:-2]
-    if v.shape[-1] < LEAST_HIDDEN:
+    if not taken(query, key, value, v) or not near(query, key):
         return None
-    if any(t.dtype is not torch.float32 for t in (query, key, value, v)):
-        return None  # autocast projects to a shorter type
-    traced = torch.compiler.is_compiling()
-    if not traced and not near(query, key):
-        return None
-    if mask is not None:
-        mask = mask.expand(*shape, *mask.shape[-2:-1], key.shape[-2])
-    flat = [t.reshape(-1, *t.shape[-2:]) for t in (query, key, value)]
-    if traced:
-        from .operators import attend_additive as operator
-
-        out: Tensor = operator([*flat, v], mask, causal)[0]
-    else:
-        out = _Additive.apply(*flat, v, mask, causal)
+    flat, mask = flattened((query, key, value), mask)
+    out: Tensor = _Additive.apply(*flat, v, mask, causal)
     return out.view(*query.shape[:-1], value.shape[-1])
+
+
+def taken(*sources: Tensor) -> bool:
+    """Whether the kernels take such queries, keys, values and v; autocast projects to a shorter
+    type."""
+    return sources[-1].shape[-1] >= LEAST_HIDDEN and all(t.dtype is torch.float32 for t in sources)
+
+
+def flattened(
+    sources: tuple[Tensor, Tensor, Tensor], mask: Tensor | None
+) -> tuple[list[Tensor], Tensor | None]:
+    """Sources ``[B·h, N, …]``, and the mask for all samples, heads and keys."""
+    query, key, _ = sources
+    if mask is not None:
+        mask = mask.expand(*query.shape[:-2], *mask.shape[-2:-1], key.shape[-2])
+    return [t.reshape(-1, *t.shape[-2:]) for t in sources], mask
 
 
 def near(query: Tensor, key: Tensor) -> bool:

@@ -108,6 +108,23 @@ def _additive_gradients(ctx: Any, d_out: Tensor, _: Tensor) -> tuple[Any, ...]:
 attend_additive.register_autograd(_additive_gradients, setup_context=_keep_additive)
 
 
+def attended(
+    query: Tensor, key: Tensor, value: Tensor, v: Tensor, *, mask: Tensor | None, causal: bool
+) -> Tensor | None:
+    """As :func:`.attention.attended`, for code that is being compiled."""
+    if not attention.taken(query, key, value, v):
+        return None
+    flat, mask = attention.flattened((query, key, value), mask)
+    out, _ = attend_additive([*flat, v], mask, causal)
+    return out.view(*query.shape[:-1], value.shape[-1])
+
+
+def warped(x: Tensor, theta: Tensor, size: tuple[int, int] | None) -> Tensor:
+    """As :func:`.warping.warped`, for code that is being compiled."""
+    tall, wide = size or (x.shape[2], x.shape[3])
+    return warp(x, theta, tall, wide)
+
+
 def _weights(sources: list[Tensor], mask: Tensor | None, causal: bool) -> Tensor:
     """The plain form, for numbers whose exponentials the kernels do not take: ``[G, Nq, Nk]``."""
     from ..attention import attention_weights

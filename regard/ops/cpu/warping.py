@@ -19,10 +19,6 @@ TASKS = 8
 def warped(x: Tensor, theta: Tensor, size: tuple[int, int] | None) -> Tensor:
     """``x [B, C, H, W]`` sampled where ``theta [B, 2, 3]`` says; see :func:`regard.ops.warp`."""
     tall, wide = size or (x.shape[2], x.shape[3])
-    if torch.compiler.is_compiling():
-        from .operators import warp
-
-        return warp(x, theta, tall, wide)
     out: Tensor = _Warp.apply(x.resolve_neg(), theta.resolve_neg(), tall, wide)
     return out
 
