@@ -66,7 +66,7 @@ def wants_kernel(x: Tensor, saved: float, *, operator: bool = False) -> bool:
         return False
     if operator and torch.compiler.is_compiling() and not torch.compiler.is_exporting():
         return _operators()
-    return not _traced() and _worth(x, saved, "cpu") and there()
+    return not traced() and _worth(x, saved, "cpu") and there()
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
@@ -81,7 +81,7 @@ def wants_triton(x: Tensor, saved: float) -> bool:
     Raises:
         RegardError: if ``triton`` is asked for and cannot run here.
     """
-    if _traced() or type(x) not in (Tensor, nn.Parameter):
+    if traced() or type(x) not in (Tensor, nn.Parameter):
         return False
     if not (x.is_cuda or (x.is_cpu and _name() == "triton")):
         return False
@@ -99,7 +99,8 @@ def wants_triton(x: Tensor, saved: float) -> bool:
     return False
 
 
-def _traced() -> bool:
+def traced() -> bool:
+    """Whether code is being compiled, exported or traced."""
     return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
 
 
@@ -137,7 +138,7 @@ def there() -> bool:
     try:
         from .cpu.kernels.multiplying import multiply
 
-        multiply[True, False].entry()
+        multiply[True, False, False].entry()
     except Exception as error:
         warnings.warn(
             f"regard's CPU kernels cannot be compiled here ({type(error).__name__}: {error}); "

@@ -97,3 +97,6 @@ class Window:
         """The gate."""
         gate: Tensor = self.sigmoid(self.norm(self.conv(torch.cat(statistics, 1))))
         return gate
+
+
+Excitation = Bottleneck | Neighbours | Window

@@ -8,11 +8,14 @@ joined, it is written once.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.overrides import has_torch_function
 
-from .choosing import wants_kernel
+from .choosing import traced, wants_kernel
+from .excitation import Excitation
 from .handover import may_overwrite
 from .modulation import modulate
 from .squeezing import squeeze
@@ -39,7 +42,7 @@ def gate(x: Tensor, *steps: Step, mask: Tensor | None = None, spent: bool = Fals
     if has_torch_function((x,)):
         return reference_gate(x, *steps, mask=mask)
     over = spent and may_overwrite(x)
-    if mask is None and wants_kernel(x, _saved(steps, over)):
+    if mask is None and not traced() and wants_kernel(x, _saved(x, steps, over)):
         from .cpu.gating import gated, joinable
 
         if joinable(steps):
@@ -47,12 +50,17 @@ def gate(x: Tensor, *steps: Step, mask: Tensor | None = None, spent: bool = Fals
     return reference_gate(x, *steps, mask=mask, over=over)
 
 
-def _saved(steps: tuple[Step, ...], over: bool) -> float:
-    """What joining saves: much for a maximum or a second step; for a mean and a product only a
-    gradient as large as the map, or a fresh output."""
+def _saved(x: Tensor, steps: tuple[Step, ...], over: bool) -> float:
+    """What joining saves: without gradients and with known excitations, all calls but one; else
+    much for a maximum or a second step, and for a mean and a product a gradient as large as the
+    map, or a fresh output."""
+    gradients, several = torch.is_grad_enabled(), len(x) >= torch.get_num_threads()
+    known = all(isinstance(step.excite, Excitation) for step in steps)
+    if not gradients and several and known:
+        return math.inf
     if len(steps) > 1 or any("max" in step.stats for step in steps):
         return 4
-    return 1 if torch.is_grad_enabled() else over / 6
+    return 1 if gradients else over / 6
 
 
 def reference_gate(

@@ -28,6 +28,8 @@ FEW = 1 << 18
 WIDEST = 1024
 """Columns of a sample that are reduced at once."""
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
+ROWS = {False: "space", True: "channels"}
+"""What is squeezed for the gate over rows, by whether the channels are last."""
 LAYERS: dict[int, tuple[type[nn.Conv1d | nn.Conv2d], type[BatchNorm]]] = {
     3: (nn.Conv1d, nn.BatchNorm1d),
     4: (nn.Conv2d, nn.BatchNorm2d),
@@ -54,7 +56,9 @@ def fused(b: Blocks, steps: tuple[Step, ...], out: Tensor) -> bool:
         kernels[step.over] = _squeeze(b, step, gated)
     most = min(4 if b.rows * b.inner <= FEW else 1, -(-b.outer // threads))
     sizes = (b.rows, b.inner, int(b.last), b.outer, most)
-    addresses = _addresses(kernels["space"], kernels["channels"], b.last)
+    by_row, by_inner = (kernels[over] is not None for over in (ROWS[b.last], ROWS[not b.last]))
+    product = multiply[by_row, by_inner, out is b.x]
+    addresses = _addresses(kernels["space"], kernels["channels"], product)
     words = (*addresses, *layers["space"], *layers["channels"])
     gate_samples(-(-b.outer // most), 4 * b.size, b.x, out, *sizes, *words)
     return True
@@ -68,13 +72,11 @@ def _squeeze(b: Blocks, step: Step, gated: bool) -> tuple[Kernel, int]:
 
 
 def _addresses(
-    space: tuple[Kernel, int] | None, channels: tuple[Kernel, int] | None, last: bool
+    space: tuple[Kernel, int] | None, channels: tuple[Kernel, int] | None, product: Kernel
 ) -> tuple[int, ...]:
     """Of the kernels that squeeze and that multiply, and the columns of the first two."""
-    by_row, by_inner = (channels, space) if last else (space, channels)
-    product = multiply[by_row is not None, by_inner is not None]
-    kernels = [(0, 0) if k is None else (k[0].address, k[1]) for k in (space, channels)]
-    return (*(k[0] for k in kernels), product.address, *(k[1] for k in kernels))
+    found = [(0, 0) if k is None else (k[0].address, k[1]) for k in (space, channels)]
+    return (*(k[0] for k in found), product.address, *(k[1] for k in found))
 
 
 def _over_space(step: Step, x: Tensor) -> tuple[Word, ...] | None:

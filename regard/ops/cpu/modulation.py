@@ -21,7 +21,7 @@ def product(b: Blocks, gates: Gates, out: Tensor | None = None) -> Tensor:
     """A map times its flat gates, in a new tensor or in one that is given."""
     out = torch.empty_like(b.x) if out is None else out
     row, inner = gates
-    multiply[row is not None, inner is not None](
+    multiply[row is not None, inner is not None, out is b.x](
         b.outer * b.rows, 2 * b.size, b.x, out, row, inner, b.rows, b.inner
     )
     return out

@@ -9,7 +9,7 @@ CODE = """
 import logging, sys
 logging.basicConfig(format="%(message)s")
 from regard.ops.cpu.kernels.multiplying import multiply
-kernel = multiply[True, False]
+kernel = multiply[True, False, False]
 print(kernel.entry().code.cache_hits)
 """
 

@@ -59,7 +59,7 @@ def test_every_task_is_done_once_however_they_are_split(way, count):
         pytest.skip("PyTorch does not compute with libgomp here")
     x, y, gate = torch.randn(64, 11), torch.zeros(64, 11), torch.rand(64)
     packed = arguments(x, y, gate, 0, 64, 11)
-    parallel(multiply[True, False].entry(), packed, 64, count)
+    parallel(multiply[True, False, False].entry(), packed, 64, count)
     assert torch.equal(y, x * gate[:, None])
 
 
