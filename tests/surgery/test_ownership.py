@@ -124,7 +124,7 @@ def test_the_input_of_a_site_is_never_written_over():
 
 
 def test_reentrant_checkpointing_gives_the_same_gradients():
-    """It runs the forward without gradients first, then again with them."""
+    """It runs the forward without gradients first, by one kernel, then again with them."""
     found = []
     for use in (False, True):
         torch.manual_seed(1)
@@ -133,7 +133,8 @@ def test_reentrant_checkpointing_gives_the_same_gradients():
         y = checkpoint(model, x, use_reentrant=True) if use else model(x)
         y.square().sum().backward()
         found.append([x.grad, *(p.grad for p in model.parameters())])
-    assert all(map(torch.equal, *found))
+    for once, again in zip(*found, strict=True):
+        torch.testing.assert_close(again, once)
 
 
 def test_a_mechanism_that_still_needs_the_map_keeps_it():
