@@ -52,13 +52,13 @@ class Bottleneck:
 
     def __call__(self, *statistics: Tensor) -> Tensor:
         """The gate."""
-        first, *others = (self._logits(statistic) for statistic in statistics)
-        gate: Tensor = self.sigmoid(sum(others, first))
+        # All statistics at once: the weights are read once, and so are their gradients written.
+        flat = torch.cat([statistic.flatten(1) for statistic in statistics])
+        logits = self.expand(torch.relu(self.reduce(flat)))
+        if len(statistics) > 1:
+            logits = logits.unflatten(0, (len(statistics), -1)).sum(0)
+        gate: Tensor = self.sigmoid(logits)
         return gate
-
-    def _logits(self, statistic: Tensor) -> Tensor:
-        logits: Tensor = self.expand(torch.relu(self.reduce(statistic.flatten(1))))
-        return logits
 
 
 @dataclass(frozen=True)
