@@ -122,13 +122,10 @@ def _plain(layer: nn.Module) -> bool:
 
 
 def _numbers(*tensors: Tensor | None) -> bool:
-    """Whether all are dense float32 on the CPU, and of PyTorch's own types."""
+    """Whether all are float32 on the CPU, and of PyTorch's own types."""
     kinds = (Tensor, nn.Parameter)
-    return all(
-        t is None
-        or (type(t) in kinds and t.dtype is torch.float32 and t.is_cpu and t.is_contiguous())
-        for t in tensors
-    )
+    given = [t for t in tensors if t is not None]
+    return all(type(t) in kinds and t.dtype is torch.float32 and t.is_cpu for t in given)
 
 
 def _dense(layer: nn.Module, inputs: int | None) -> tuple[Tensor, Tensor | None] | None:
@@ -136,7 +133,9 @@ def _dense(layer: nn.Module, inputs: int | None) -> tuple[Tensor, Tensor | None]
     if type(layer) is not nn.Linear or not _plain(layer):
         return None
     fits = inputs is None or layer.weight.shape[1] == inputs
-    return (layer.weight, layer.bias) if fits and _numbers(layer.weight, layer.bias) else None
+    if not fits or not _numbers(layer.weight, layer.bias):
+        return None
+    return layer.weight.contiguous(), None if layer.bias is None else layer.bias.contiguous()
 
 
 def _taps(layer: nn.Module, kind: type[nn.Conv1d | nn.Conv2d], inputs: int) -> Tensor | None:
@@ -147,7 +146,8 @@ def _taps(layer: nn.Module, kind: type[nn.Conv1d | nn.Conv2d], inputs: int) -> T
     known = layer.weight.shape[:2] == (1, inputs) and all(k % 2 for k in sizes)
     steps = {*layer.stride, *layer.dilation} == {1}
     kept = layer.padding == tuple(k // 2 for k in sizes) and layer.padding_mode == "zeros"
-    return layer.weight if known and steps and kept and _numbers(layer.weight) else None
+    taken = known and steps and kept and _numbers(layer.weight)
+    return layer.weight.contiguous() if taken else None  # channels last in a network that is
 
 
 def _affine(norm: nn.Module, kind: type[BatchNorm]) -> tuple[int, int] | None:

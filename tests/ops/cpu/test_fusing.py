@@ -81,6 +81,12 @@ def test_one_kernel_takes_it(name, last, options, drawn):
     assert is_fused(module, drawn((4, 8, 9, 7), last=last))
 
 
+def test_a_network_in_channels_last_is_fused_too(drawn):
+    module = mechanism("cbam", (4, 8, 6, 6)).to(memory_format=torch.channels_last)
+    assert not module.spatial.conv.weight.is_contiguous()
+    assert is_fused(module, drawn((4, 8, 9, 7), last=True))
+
+
 @pytest.mark.parametrize("kernel_size", [1, 3, 5, 9])
 def test_windows_of_all_sizes_also_larger_than_the_map(kernel_size, drawn):
     module = mechanism("cbam_spatial", (4, 8, 6, 6), kernel_size=kernel_size)
