@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import handle_torch_function, has_torch_function
 
 from ..cards import Card
 from ..errors import RegardError
@@ -90,12 +91,15 @@ class EfficientMultiHeadSelfAttention(nn.Module):
         if self.transform is None:
             out = attend(query, key, value)
         else:
-            scale = (self.channels // self.heads) ** -0.5
-            weights = self.transform((query * scale) @ key.transpose(2, 3)).softmax(-1)
-            # Instance normalisation, which PyTorch refuses to give a single weight.
-            out = torch.group_norm(weights, self.heads) @ value
+            out = normalised(self._weights(query, key)) @ value
         y = from_tokens(self.output(out.transpose(1, 2).flatten(2)), x)
         return x + y if self.residual else y
+
+    def _weights(self, query: Tensor, key: Tensor) -> Tensor:
+        """Of all pixels over the keys, ``[B, h, N, Nk]``, after the heads have talked."""
+        scores = scaled(query, key, (self.channels // self.heads) ** -0.5)
+        weights: Tensor = self.transform(scores).softmax(-1)  # type: ignore[misc]
+        return weights
 
     def _source(self, x: Tensor) -> Tensor:
         """What the keys and values are made of: tokens ``[B, Nk, C]``."""
@@ -103,6 +107,24 @@ class EfficientMultiHeadSelfAttention(nn.Module):
             return to_tokens(x)
         reduced: Tensor = self.norm(to_tokens(self.reduce(x)))
         return reduced
+
+
+def scaled(query: Tensor, key: Tensor, scale: float) -> Tensor:
+    """Scaled products of all queries and keys, ``[B, h, N, Nk]``.
+
+    What is normalised after the softmax lies close together, so that every rounding shows: the
+    order is that of the official code, except in float16, which the products may be beyond.
+    """
+    if has_torch_function((query, key)):
+        return handle_torch_function(scaled, (query, key), query, key, scale)
+    if query.dtype == torch.float16:
+        return (query * scale) @ key.transpose(2, 3)
+    return (query @ key.transpose(2, 3)) * scale
+
+
+def normalised(weights: Tensor) -> Tensor:
+    """Instance normalisation without weights, of a single value too, which PyTorch's refuses."""
+    return torch.instance_norm(weights, None, None, None, None, True, 0.1, 1e-5, False)
 
 
 def check_reduction(reduction: int) -> int:

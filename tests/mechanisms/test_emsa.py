@@ -130,3 +130,28 @@ def test_keys_are_as_few_as_the_reduction_says(reduction, keys, drawn):
 def test_what_cannot_be_built_is_an_error(given, words):
     with pytest.raises(RegardError, match=words):
         regard.get("emsa", 64, **given)
+
+
+def in_the_order_of_the_official_code(x, module):
+    tokens, size = x.flatten(2).transpose(1, 2), x.shape[1] // module.heads
+    source = module.norm(module.reduce(x).flatten(2).transpose(1, 2))
+    query = module.query(tokens).unflatten(2, (module.heads, size)).transpose(1, 2)
+    key, value = module.key_value(source).chunk(2, 2)
+    key, value = (t.unflatten(2, (module.heads, size)).transpose(1, 2) for t in (key, value))
+    weights = module.transform((query @ key.transpose(2, 3)) * size**-0.5).softmax(-1)
+    out = torch.nn.InstanceNorm2d(module.heads)(weights) @ value
+    return module.output(out.transpose(1, 2).flatten(2)).transpose(1, 2).reshape(x.shape)
+
+
+@pytest.mark.parametrize("size", [(5, 5), (7, 9), (13, 11)])
+def test_in_float32_it_rounds_as_the_official_order_does(size, moved, drawn):
+    module = moved(regard.get("emsa", 24, 4)).float()
+    x = drawn(2, 24, *size).float()
+    wanted = in_the_order_of_the_official_code(x, module)
+    torch.testing.assert_close(module(x), wanted, rtol=0, atol=1e-5)
+
+
+def test_a_map_of_one_key_is_normalised_to_zero(moved, drawn):
+    module, x = moved(regard.get("emsa", 8, 2)), drawn(2, 8, 1, 1)
+    wanted = module.output.bias.view(1, -1, 1, 1).expand(2, 8, 1, 1)
+    torch.testing.assert_close(module(x), wanted)
