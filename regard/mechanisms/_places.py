@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 
-def angles(x: Tensor, count: int, span: float, base: float, offset: int = 0) -> Tensor:
+def angles(
+    x: Tensor, count: int, span: float, base: float, offset: int = 0, *, power: bool = False
+) -> Tensor:
     """Place times base^(-i / span) for i = 0 … count - 1: ``[N, count]``, at least in float32.
+
+    Far places enlarge the rounding of a frequency, so that it is found as the codes that weights
+    come from find it: by an exponential (tensor2tensor), or by a power (Llama).
 
     Args:
         x: what is coded, ``[…, N, D]``.
@@ -16,13 +23,17 @@ def angles(x: Tensor, count: int, span: float, base: float, offset: int = 0) -> 
         span: the i at which the frequency is 1 / base.
         base: of the geometric row of frequencies.
         offset: place of the first of the N.
+        power: take 1 / base^(i / span) instead of exp(-i · ln(base) / span).
     """
     if has_torch_function((x,)):
-        return handle_torch_function(angles, (x,), x, count, span, base, offset)
+        return handle_torch_function(angles, (x,), x, count, span, base, offset, power=power)
     exact = torch.float64 if x.dtype == torch.float64 else torch.float32
-    frequencies = [base ** (-i / span) for i in range(count)]
+    index = torch.arange(count, dtype=exact, device=x.device)
+    frequencies = (
+        1 / torch.pow(base, index / span) if power else torch.exp(index * -(math.log(base) / span))
+    )
     place = torch.arange(x.shape[-2], dtype=exact, device=x.device) + offset
-    return place.unsqueeze(1) * torch.tensor(frequencies, dtype=exact, device=x.device)
+    return place.unsqueeze(1) * frequencies
 
 
 def distances(query: Tensor, key: Tensor | None) -> Tensor:

@@ -55,7 +55,7 @@ class Rotary(nn.Module):
     def forward(self, x: Tensor, offset: int = 0) -> Tensor:
         """``x [B, h, N, d]`` or ``[B, N, d]``, turned as at the places from ``offset`` on."""
         x = expect(x, -1, self.dim, "rotary")
-        angle = angles(x, self.dim // 2, self.dim / 2, self.base, offset)
+        angle = angles(x, self.dim // 2, self.dim / 2, self.base, offset, power=True)
         cos, sin = angle.cos(), angle.sin()  # at least float32, and so are the products
         if self.halves:
             a, b = x.unflatten(-1, (2, -1)).unbind(-2)

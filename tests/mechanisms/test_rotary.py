@@ -66,3 +66,20 @@ def test_angles_are_exact_in_low_precision(drawn):
 def test_an_odd_width_is_an_error():
     with pytest.raises(RegardError, match="dim is 7; rotary turns pairs and needs an even width"):
         regard.get("rotary", 7)
+
+
+def as_complex_numbers(x):
+    """Llama's order of operations, in float32."""
+    places, dim = x.shape[-2:]
+    rates = 1.0 / (10000.0 ** (torch.arange(0, dim, 2).float() / dim))
+    angle = torch.outer(torch.arange(places).float(), rates)
+    turn = torch.polar(torch.ones_like(angle), angle)
+    pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous())
+    return torch.view_as_real(pairs * turn).flatten(-2)
+
+
+@pytest.mark.parametrize("dim", [10, 64])
+def test_far_places_are_turned_as_llama_turns_them(dim, drawn):
+    x = drawn(2, 2001, dim).float()
+    turned = regard.get("rotary", dim)(x)
+    torch.testing.assert_close(turned, as_complex_numbers(x), rtol=0, atol=1e-5)

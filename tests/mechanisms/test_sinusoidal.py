@@ -70,3 +70,17 @@ def test_offset_goes_on_where_another_part_ended(drawn):
 def test_a_base_that_gives_no_falling_row_is_an_error():
     with pytest.raises(RegardError, match="base is 1; it must be above 1"):
         regard.get("sinusoidal", 8, base=1)
+
+
+def in_float32(places, dim):
+    """tensor2tensor's order of operations."""
+    half = dim // 2
+    rates = torch.exp(torch.arange(half).float() * -(math.log(1e4) / max(half - 1, 1)))
+    angle = torch.arange(places).float()[:, None] * rates
+    return torch.cat([angle.sin(), angle.cos()], 1)
+
+
+@pytest.mark.parametrize("dim", [24, 512])
+def test_far_places_round_as_those_of_the_official_code(dim):
+    code = regard.get("sinusoidal", dim)(torch.zeros(1, 2001, dim))[0]
+    torch.testing.assert_close(code, in_float32(2001, dim), rtol=0, atol=1e-5)
