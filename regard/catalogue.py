@@ -85,7 +85,11 @@ def get(name: str, *size: int, **options: Any) -> nn.Module:
         >>> regard.get("cbam", 256)
         >>> regard.get("multihead", 512, heads=8)
     """
-    found = card(name)
+    return build(card(name), *size, **options)
+
+
+def build(found: Card, *size: int, **options: Any) -> nn.Module:
+    """As :func:`get`, from a card."""
     known = options_of(found)
     for option in options:
         if option not in known:
@@ -94,7 +98,7 @@ def get(name: str, *size: int, **options: Any) -> nn.Module:
         inspect.signature(found.module).bind(*size, **options)
     except TypeError as error:
         raise RegardError(
-            f"regard.get({name!r}, …): {error}; it takes {signature_of(found)}"
+            f"regard.get({found.name!r}, …): {error}; it takes {signature_of(found)}"
         ) from None
     try:
         module: nn.Module = found.module(*size, **options)
@@ -102,7 +106,7 @@ def get(name: str, *size: int, **options: Any) -> nn.Module:
         raise
     except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
         raise RegardError(
-            f"regard.get({name!r}, …): {error}; it takes {signature_of(found)}"
+            f"regard.get({found.name!r}, …): {error}; it takes {signature_of(found)}"
         ) from error
     return module
 

@@ -13,7 +13,7 @@ import regard
 PACKAGE = Path(regard.__file__).parent
 # A module imports only from modules to its left.
 ORDER = [
-    "errors", "cards", "page", "ops", "mechanisms", "catalogue", "checks", "surgery", "maps",
+    "errors", "cards", "page", "ops", "mechanisms", "catalogue", "surgery", "maps", "checks",
     "cost", "networks", "data", "training", "comparison", "bench", "doctor", "cli",
 ]  # fmt: skip
 VERBS = [

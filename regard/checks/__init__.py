@@ -1,7 +1,7 @@
 """The contract that every mechanism keeps, one function a rule; it runs on anybody's mechanism.
 
 Order: surroundings, arithmetic, bibtex, rule, specimen, values, gradients, precision, state,
-graphs, masks, places, facts, report, checking.
+starts, graphs, masks, places, hosts, facts, report, checking.
 """
 
 from .checking import check

@@ -17,6 +17,7 @@ FUNCTIONS: Mapping[str, Callable[..., Number]] = {
     "abs": abs,
     "ceil": math.ceil,
     "floor": math.floor,
+    "gcd": math.gcd,
     "int": int,
     "log": math.log,
     "log2": math.log2,

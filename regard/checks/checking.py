@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 # Rules register where they are defined, and are asked in this order.
-from . import values, gradients, precision, state, graphs, masks, places, facts  # noqa: F401  # isort: skip
+from . import (  # noqa: F401  # isort: skip
+    values,
+    gradients,
+    precision,
+    state,
+    starts,
+    graphs,
+    masks,
+    places,
+    hosts,
+    facts,
+)
 from .. import catalogue
 from ..cards import Card
 from ..errors import RegardError, nearest

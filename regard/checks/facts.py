@@ -14,11 +14,9 @@ from ..catalogue import options_of
 from ..errors import RegardError
 from .arithmetic import evaluate
 from .bibtex import parse
-from .gradients import weighted_sum
-from .rule import ALL, RULES, Broken, NotApplicable, require, require_same, rule
+from .rule import ALL, RULES, Broken, require, rule
 from .specimen import Specimen, specimen, specimens
 
-ELSEWHERE = ("plug",)  # a fact that surgery asks for
 PAPER = re.compile(r"arXiv:\d{4}\.\d{4,5}|doi:10\.\d{4,}/\S+|https://\S+")
 
 
@@ -33,31 +31,6 @@ def formula(card: Card) -> None:
         count = sum(p.numel() for p in module.parameters())
         at = f"C={subject.size}"
         require(said == count, f"{card.parameters} gives {said:g} at {at}; the module has {count}")
-
-
-@rule("identity", *ALL)
-def identity(card: Card) -> None:
-    """At an identity start every variant gives its input, and training can leave it."""
-    if card.start == "none":
-        raise NotApplicable("it cannot start as the identity")
-    for variant in _variants(card):
-        subject = specimen(card)
-        for training in (False, True):
-            module = subject.build(moved=False, training=training, **variant, **_start(card))
-            inputs = subject.inputs()
-            out = module.float()(*(x.float() for x in inputs))
-            require_same(out, inputs[0].float(), "the output is not the input", 0.0, 1e-6)
-            weighted_sum(out).backward()
-            able = any(p.grad is not None and p.grad.any() for p in module.parameters())
-            require(able, "no parameter receives a gradient there: it would stay for ever")
-
-
-def _start(card: Card) -> dict[str, str]:
-    return {"start": "identity"} if "start" in options_of(card) else {}
-
-
-def _variants(card: Card) -> list[dict[str, str]]:
-    return [{"variant": v} for v in card.variants] if "variant" in options_of(card) else [{}]
 
 
 @rule("options", *ALL)
@@ -115,8 +88,7 @@ def card_facts(card: Card) -> None:
     for option in card.options:
         require(option in known, f"options: the constructor takes no {option!r}")
     for rule_name in card.waives:
-        exists = rule_name in RULES or rule_name in ELSEWHERE
-        require(exists, f"waives: there is no rule {rule_name!r}")
+        require(rule_name in RULES, f"waives: there is no rule {rule_name!r}")
     if "variant" in known:
         default = known["variant"]
         right = card.variants[0] == default

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..cards import Card
 from ..errors import RegardError
+from ..maps import record
 from .rule import MAPS, TOKENS, NotApplicable, require, require_finite, require_same, rule
 from .specimen import Specimen, arguments, specimen, takes_two_sources
 
@@ -15,7 +16,7 @@ POISON = 1e3  # what stands in padding: far from the data, and finite, for 0 · 
 
 @rule("masked_row", *TOKENS)
 def masked_row(card: Card) -> None:
-    """Where nothing may be attended the output is zero, and gradients are finite."""
+    """Where nothing may be attended output and weights are zero, and gradients are finite."""
     _require_argument(card, "mask")
     subject = specimen(card)
     inputs = tuple(x.requires_grad_() for x in subject.inputs())
@@ -23,7 +24,9 @@ def masked_row(card: Card) -> None:
     keys = inputs[-1].shape[1]
     mask = torch.ones(2, keys, dtype=torch.bool)
     mask[1] = False
-    out = module(*inputs, mask=mask)
+    with record(module) as found:
+        out = module(*inputs, mask=mask)
+    _require_no_weights([m.values[1] for m in found if m.kind == "weights"])
     require_finite(out, "a sample that may attend nowhere")
     require(not out[1].any(), "a sample that may attend nowhere gets something other than zeros")
     require(bool(out[0].any()), "a sample beside it gets zeros too")
@@ -34,14 +37,25 @@ def masked_row(card: Card) -> None:
         _one_row(module, inputs)
 
 
+def _require_no_weights(rows: list[Tensor]) -> None:
+    """Weights of a sample or a query that may attend nowhere, of those that the recorder sees."""
+    for row in rows:
+        require_finite(row, "weights of what may attend nowhere")
+        require(not row.any(), "what may attend nowhere has weights other than zero")
+
+
 def _one_row(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
     """One query alone that may attend nowhere."""
     mask = torch.ones(2, inputs[0].shape[1], inputs[-1].shape[1], dtype=torch.bool)
     mask[0, 1] = False
     try:
-        out = module(*inputs, mask=mask)
+        with record(module) as found:
+            out = module(*inputs, mask=mask)
     except RegardError:
         return  # kernels without a score for each pair cannot take it
+    queries = inputs[0].shape[1]
+    weights = [m.values[0] for m in found if m.kind == "weights" and m.values.shape[-2] == queries]
+    _require_no_weights([row[..., 1, :] for row in weights])
     zero = not out[0, 1].any()
     require(zero, "a query that may attend nowhere gets something other than zeros")
     require_finite(out, "a query that may attend nowhere")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 from ..cards import Card
+from ..ops import overwriting, using
 from .rule import ALL, require, require_finite, rule
 from .specimen import Specimen, specimen
 
@@ -89,6 +91,36 @@ def _plain(module: nn.Module, inputs: tuple[Tensor, ...], dtype: torch.dtype) ->
 
 def _largest(x: Tensor) -> float:
     return float(x.abs().max())
+
+
+@rule("inference", *ALL)
+def inference(card: Card) -> None:
+    """Without gradients and frozen, in float32 on the CPU's kernels, it equals float64 to 1e-5.
+
+    That is the path of a model in use: no backward to keep anything for, and a map that may be
+    written over where its owner allows it. Twice the error of the plain form is always allowed.
+    """
+    subject = specimen(card)
+    module = subject.build().float()
+    inputs = tuple(x.float() for x in subject.inputs())
+    # What is judged by is not frozen and has gradients: it takes none of the paths in question.
+    wanted = copy.deepcopy(module).double()(*(x.double() for x in inputs)).detach()
+    with using("torch"):
+        plain = _largest(module(*inputs).detach().double() - wanted)
+    module.requires_grad_(False)
+    budget = max(1e-5 * _largest(wanted), 2 * plain)
+    for label, context in (("no_grad", torch.no_grad), ("inference_mode", torch.inference_mode)):
+        for layout, change in (("", torch.clone), (" channels last", _channels_last)):
+            with using("cpu"), context():
+                given = tuple(change(x) for x in inputs)
+                with overwriting(given[0]):
+                    error = _largest(module(*given).double() - wanted)
+            told = f"under {label}{layout} it errs by {error:.3g}; {budget:.3g} is allowed"
+            require(error <= budget, told)
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.movedim(1, -1).contiguous().movedim(-1, 1)
 
 
 @rule("finite", *ALL)

@@ -162,23 +162,29 @@ def takes_two_resolutions(card: Card, size: int, dims: int) -> bool:
 
 def move(module: nn.Module) -> nn.Module:
     """Move parameters by normal numbers of half the usual spread, and statistics by some."""
+    numbers = move_parameters(module)
+    with torch.no_grad():
+        for name, buffer in module.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.add_(_noise(buffer, numbers), alpha=0.1)
+            elif name.endswith("running_var"):
+                buffer.mul_((0.3 * _noise(buffer, numbers)).exp())
+    return module
+
+
+def move_parameters(module: nn.Module) -> torch.Generator:
+    """The first half of :func:`move`; the same numbers each time. Gives what drew them."""
     numbers = torch.Generator().manual_seed(2)
-
-    def noise(like: Tensor) -> Tensor:
-        drawn = torch.randn(like.shape, generator=numbers, dtype=torch.float64)
-        return drawn.to(like.dtype)
-
     with torch.no_grad():
         for parameter in module.parameters():
             outputs = parameter.shape[0] if parameter.dim() > 1 else 1
             fan = max(1, parameter.numel() // max(1, outputs))
-            parameter.add_(noise(parameter), alpha=0.5 / fan**0.5)
-        for name, buffer in module.named_buffers():
-            if name.endswith("running_mean"):
-                buffer.add_(noise(buffer), alpha=0.1)
-            elif name.endswith("running_var"):
-                buffer.mul_((0.3 * noise(buffer)).exp())
-    return module
+            parameter.add_(_noise(parameter, numbers), alpha=0.5 / fan**0.5)
+    return numbers
+
+
+def _noise(like: Tensor, numbers: torch.Generator) -> Tensor:
+    return torch.randn(like.shape, generator=numbers, dtype=torch.float64).to(like)
 
 
 def arguments(card: Card) -> frozenset[str]:

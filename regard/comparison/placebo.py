@@ -7,12 +7,15 @@ comes from looking at the sample.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ..checks.specimen import move_parameters
 from ..errors import RegardError
 from ..maps import record
 from ..ops import squeeze
@@ -65,8 +68,11 @@ def make_placebo(plugged: Plugged) -> None:
 def check_blind(model: nn.Module, example: Tensor, label: str) -> None:
     """Run a network of placebos once and see that their gates are the same for any sample.
 
+    They are looked at with other parameters than those of the start, where a gate may be constant
+    for a sample as for its mean: a zero layer hides what it is fed.
+
     Args:
-        model: left in eval mode; the running means are there afterwards.
+        model: left in eval mode with the parameters it had; the running means are there afterwards.
         example: images ``[B, C, H, W]`` that set the running means.
         label: of the arm, for the error.
 
@@ -79,7 +85,7 @@ def check_blind(model: nn.Module, example: Tensor, label: str) -> None:
         model(example)
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn((3, *example.shape[1:]), generator=generator)
-        with record(model) as found:
+        with _moved(model), record(model) as found:
             model(noise)
     gates = [m.values for m in found if m.kind == "gate"]
     if not gates or not all(torch.equal(gate, gate[:1].expand_as(gate)) for gate in gates):
@@ -87,6 +93,20 @@ def check_blind(model: nn.Module, example: Tensor, label: str) -> None:
             f"{label}: this mechanism does not squeeze the map by regard.ops.squeeze alone, so it "
             f"has no placebo; leave the placebo out of --controls"
         )
+
+
+@contextmanager
+def _moved(model: nn.Module) -> Iterator[None]:
+    """The parameters of all placebos elsewhere than at their start, and back at the end."""
+    placebos = nn.ModuleList(m for m in model.modules() if isinstance(m, Placebo))
+    before = [p.clone() for p in placebos.parameters()]
+    for placebo in placebos:
+        move_parameters(placebo)
+    try:
+        yield
+    finally:
+        for parameter, kept in zip(placebos.parameters(), before, strict=True):
+            parameter.copy_(kept)
 
 
 class _Blind(TorchFunctionMode):

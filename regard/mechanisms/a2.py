@@ -30,7 +30,8 @@ class DoubleAttention(nn.Module):
 
     Args:
         channels: C of the map.
-        reduction: m and n are max(1, C // reduction).
+        reduction: m is max(1, C // reduction), and n the same but at least 2: the softmax over one
+            descriptor would be one everywhere, whatever the map shows.
         descriptors: n, if it is another number.
         start: ``paper``: default initialisation; ``identity``: the last convolution zero.
     """
@@ -48,7 +49,7 @@ class DoubleAttention(nn.Module):
         super().__init__()
         self.channels = check_size(channels, "channels")
         inner = max(1, channels // check_size(reduction, "reduction"))
-        count = inner if descriptors is None else check_size(descriptors, "descriptors")
+        count = max(2, inner) if descriptors is None else check_size(descriptors, "descriptors")
         self.value = nn.Conv2d(channels, inner, 1, device=device, dtype=dtype)
         self.gather = nn.Conv2d(channels, count, 1, bias=False, device=device, dtype=dtype)
         self.distribute = nn.Conv2d(channels, count, 1, device=device, dtype=dtype)
@@ -85,7 +86,7 @@ CARD = Card(
   year      = {2018}
 }""",
     aliases=("double_attention", "a2_net"),
-    parameters="4*C*max(1, C//reduction) + 2*max(1, C//reduction) + C",
+    parameters="(2*C + 1)*(max(1, C//reduction) + max(2, C//reduction)) + C",
     complexity="O(C²·HW) multiplications a sample",
     place="stage",
     dims=(1, 2, 3),

@@ -31,7 +31,8 @@ class EfficientAttention(nn.Module):
 
     Args:
         channels: C of the map.
-        key_channels: of queries and keys, by default max(1, C // 2).
+        key_channels: of queries and keys, by default max(2, C // 2): the softmax over one would be
+            one everywhere.
         value_channels: by default as many as of the keys.
         heads: h; must divide both.
         start: ``paper``: default initialisation; ``identity``: the reprojection zero.
@@ -50,7 +51,7 @@ class EfficientAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.channels, self.heads = check_size(channels, "channels"), check_size(heads, "heads")
-        keys = check_size(max(1, channels // 2) if key_channels is None else key_channels, "keys")
+        keys = check_size(max(2, channels // 2) if key_channels is None else key_channels, "keys")
         values = check_size(keys if value_channels is None else value_channels, "value_channels")
         if keys % heads or values % heads:
             raise RegardError(
@@ -107,7 +108,7 @@ CARD = Card(
     code_licence="MIT",
     aliases=("efficient_attention",),
     variants=("official",),
-    parameters="4*C*max(1, C//2) + 3*max(1, C//2) + C",
+    parameters="4*C*max(2, C//2) + 3*max(2, C//2) + C",
     complexity="O(C²·HW) multiplications a sample",
     place="stage",
     dims=(1, 2, 3),

@@ -52,6 +52,11 @@ class LinearContextTransform(nn.Module):
             groups = math.gcd(16, channels if channels % 2 else channels // 2)
         if channels % check_size(groups, "groups"):
             raise RegardError(f"{groups} groups do not divide {channels} channels evenly")
+        if channels == groups:
+            raise RegardError(
+                f"{groups} groups of {channels} channels have one each, which normalised is zero: "
+                f"the gate would be constant; lct needs at least 2 channels in a group"
+            )
         self.groups = groups
         self.sigmoid = Sigmoid(start)
         self.weight = nn.Parameter(torch.zeros(channels, device=device, dtype=dtype))

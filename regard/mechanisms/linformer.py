@@ -71,6 +71,7 @@ class Linformer(Heads):
             device=device,
             dtype=dtype,
         )
+        self.rank = rank
         shape = (check_size(length, "length"), check_size(rank, "rank"), False, device, dtype)
         self.compress_key, self.compress_value = nn.Linear(*shape), nn.Linear(*shape)
         for layer in (self.compress_key, self.compress_value):
@@ -104,7 +105,10 @@ class Linformer(Heads):
         q = self.split(self.query(expect(tokens, -1, self.dim, "linformer (queries)")))
         k = self.split(self.key(_compressed(_real(key, real), self.compress_key.weight)))
         v = self.split(self.value(_compressed(_real(value, real), self.compress_value.weight)))
-        out = silenced(self.output(attend(q, k, v).transpose(1, 2).flatten(2)), real)
+        # The k keys have seen all others: a sample has all of them, or none.
+        some = None if real is None else real[:, 0].any(1, keepdim=True).expand(-1, self.rank)
+        out = self.output(attend(q, k, v, mask=some).transpose(1, 2).flatten(2))
+        out = silenced(out, real)
         projected = from_tokens(out, query)
         return query + projected if self.residual else projected
 

@@ -13,7 +13,7 @@ other; C²/2 + C multiplications a pixel for each of the two values and the quer
 
 Paper and code differ. ``official`` (default): no biases in queries and values. Parallel: W_z is one
 layer without normalisation; over space the softmax comes last and runs over the pixels, so that
-A^sp lies within a hair of ½. Sequential: W_z is a bottleneck of C/8 with LayerNorm and ReLU; over
+A^sp lies within a hair of ½. Sequential: W_z is a bottleneck of C/8, at least 2, with LayerNorm and ReLU; over
 space it is the values that pass a softmax over pixels. ``paper``: the equations above, with biases,
 and a LayerNorm over the channels after W_z.
 
@@ -83,7 +83,8 @@ class Polarized(nn.Module):
         bottleneck = self.official and self.sequential
         if self.official and not bottleneck:
             return [layer(half, self.channels, bias=False)]
-        width = max(1, half // REDUCTION) if bottleneck else self.channels
+        # A LayerNorm over one unit would be zero whatever the map shows.
+        width = max(2, half // REDUCTION) if bottleneck else self.channels
         where = self.channel_query.weight
         norm = nn.LayerNorm([width, 1, 1], device=where.device, dtype=where.dtype)
         end = [nn.ReLU(), layer(width, self.channels)] if bottleneck else []
@@ -181,6 +182,6 @@ CARDS = (
         title="Polarized self-attention, sequential",
         module=PolarizedSequential,
         aliases=("psa_s",),
-        parameters="2*C + 3*C*max(1, C//2) + (max(1, C//2) + C + 3)*max(1, max(1, C//2)//4)",
+        parameters="2*C + 3*C*max(1, C//2) + (max(1, C//2) + C + 3)*max(2, max(1, C//2)//4)",
     ),
 )

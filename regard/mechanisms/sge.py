@@ -92,8 +92,7 @@ CARD = Card(
     code_licence="no licence",
     aliases=("spatial_group_enhance",),
     variants=("official",),
-    parameters="2*groups",
+    parameters="2*gcd(64, C)",
     complexity="O(CHW) multiplications a sample: four passes over the map",
     dims=(1, 2, 3),
-    options={"groups": 4},
 )

@@ -113,9 +113,9 @@ CARD = Card(
     code_licence="no licence",
     aliases=("selective_kernel", "sknet"),
     variants=("official",),
-    parameters="branches*(3**dims*C**2/groups + 2*C) + (branches + 1)*C*max(C//reduction, least)"
-    " + 2*max(C//reduction, least)",
+    parameters="branches*(3**dims*C**2/gcd(32, C) + 2*C)"
+    " + ((branches + 1)*C + 2)*max(C//reduction, least)",
     complexity="O(9C²HW/G) multiplications a sample and branch",
     dims=(1, 2, 3),
-    options={"reduction": 16, "branches": 2, "groups": 4, "least": 32, "dims": 2},
+    options={"reduction": 16, "branches": 2, "least": 32, "dims": 2},
 )

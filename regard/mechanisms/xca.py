@@ -65,10 +65,12 @@ class CrossCovarianceAttention(nn.Module):
         tokens = expect(to_tokens(query), -1, self.dim, "xca")
         split = self.qkv(tokens).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 4, 1)
         q, k, v = split.unbind(0)  # each [B, h, d, N]
+        some = None
         if mask is not None:
             mask = check_mask(mask, tokens)
             q, k = (x.masked_fill(~mask[:, None, None], 0.0) for x in (q, k))
-        out = attend(_unit(q) * self.temperature, _unit(k), v, "dot")
+            some = mask.any(1, keepdim=True).expand(-1, k.shape[2])
+        out = attend(_unit(q) * self.temperature, _unit(k), v, "dot", mask=some)
         y = self.output(out.permute(0, 3, 1, 2).flatten(2))
         if mask is not None:
             y = y.masked_fill(~mask[:, :, None], 0.0)

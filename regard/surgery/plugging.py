@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..cards import Card
-from ..catalogue import card, get, options_of
+from ..catalogue import build, card, names, options_of
 from ..errors import RegardError
 from ..ops.layout import space_dims
 from .carrier import (
@@ -35,7 +35,7 @@ Factory = Callable[[int, str], nn.Module]
 
 def plug(
     model: nn.Module,
-    mechanism: str | Factory,
+    mechanism: str | Card | Factory,
     at: At,
     *,
     example: Any = None,
@@ -50,9 +50,10 @@ def plug(
 
     Args:
         model: the host, any ``nn.Module``. Its state_dict keys stay; its own checkpoint loads.
-        mechanism: a name (see :func:`regard.get`), or a factory ``(channels, site name) → module``
-            whose module takes the site's tensor: a map ``[B, C, *space]``, or tokens ``[B, N, C]``.
-            It is moved to the device and dtype of the site.
+        mechanism: a name (see :func:`regard.get`), a card of the caller's own, or a factory
+            ``(channels, site name) → module`` whose module takes the site's tensor: a map
+            ``[B, C, *space]``, or tokens ``[B, N, C]``. It is moved to the device and dtype of the
+            site.
         at: which modules: a glob on dotted names (``*`` within one name, ``**`` across names),
             ``"re:…"``, a module, a type, a callable ``(name, module) → bool``, or a list of these;
             ``""`` is the model itself. A Sequential stands for its last child, or for its first
@@ -84,7 +85,7 @@ def plug(
     Raises:
         RegardError: if a site cannot carry the mechanism. The model is then left as it was.
     """
-    known = card(mechanism) if isinstance(mechanism, str) else None
+    known = _known(mechanism)
     on_input = known is not None and known.before if before is None else before
     side: Side = "before" if on_input else "after"
     with random_state_kept(model):
@@ -140,8 +141,23 @@ def _note_change(
         changed.append(f"{type(module).__name__} at site {name!r} made {gave} of {came}")
 
 
+def _known(mechanism: str | Card | Factory) -> Card | None:
+    """The card of a mechanism, None of a factory's."""
+    if isinstance(mechanism, Card):
+        return mechanism
+    return card(mechanism) if isinstance(mechanism, str) else None
+
+
+def _recorded_name(mechanism: str | Card | Factory, known: Card) -> str:
+    """The name by which :func:`regard.load` finds the mechanism again, ``factory`` if by none."""
+    if isinstance(mechanism, str):
+        own = ":" in mechanism or mechanism.endswith(".py")
+        return mechanism if own else known.name
+    return known.name if known.name in names() and card(known.name) is known else "factory"
+
+
 def make_attachment(
-    mechanism: str | Factory,
+    mechanism: str | Card | Factory,
     site: Site,
     mask: HostMask | None,
     start: str,
@@ -151,12 +167,12 @@ def make_attachment(
 ) -> Attachment:
     """A mechanism built for a site."""
     form: Form = "tokens" if site.layout in ("NLC", "LNC") else "map"
-    if isinstance(mechanism, str):
-        known = card(mechanism)
+    known = _known(mechanism)
+    if known is not None:
         fitted = fitted_options(known, site, start, options)
-        module = _from_card(mechanism, known, site, fitted)
+        module = _from_card(known, site, fitted)
         form = "tokens" if known.takes == "tokens" else "map"
-        name = mechanism if ":" in mechanism or mechanism.endswith(".py") else known.name
+        name = _recorded_name(mechanism, known)
         record: dict[str, Any] = {"mechanism": name, "options": fitted, "channels": site.channels}
     elif options:
         raise RegardError(f"a factory takes no options, but {', '.join(options)} came with it")
@@ -184,21 +200,21 @@ def _check_forward(module: nn.Module, record: Mapping[str, Any]) -> None:
         )
 
 
-def _from_card(name: str, known: Card, site: Site, options: dict[str, Any]) -> nn.Module:
+def _from_card(known: Card, site: Site, options: dict[str, Any]) -> nn.Module:
     """Built where the site is; a class of the caller's own need not take device and dtype."""
     home = {"device": site.device, "dtype": site.dtype}
     taken = {option: value for option, value in home.items() if option in options_of(known)}
-    module = get(name, site.channels, **options, **taken)
+    module = build(known, site.channels, **options, **taken)
     return module if taken == home else module.to(site.device, site.dtype)
 
 
-def _from_factory(factory: Factory, site: Site) -> nn.Module:
+def _from_factory(factory: Any, site: Site) -> nn.Module:
     if not callable(factory) or isinstance(factory, nn.Module):
         raise RegardError(
             f"mechanism is a {type(factory).__name__}; it can be a name such as 'se', or a factory "
             f"(channels, site name) → module, such as lambda channels, name: MyAttention(channels)"
         )
-    module: Any = factory(site.channels, site.name)
+    module = factory(site.channels, site.name)
     if not isinstance(module, nn.Module):
         raise RegardError(
             f"the factory gave a {type(module).__name__} for site {site.name!r}; an nn.Module is "
@@ -224,11 +240,11 @@ def fitted_options(known: Card, site: Site, start: str, options: dict[str, Any])
     given = next((o for o in ("device", "dtype") if o in options), None)
     if given is not None:
         raise RegardError(f"{given} is no option of plug: a mechanism takes that of its site")
-    names, fitted = options_of(known), dict(options)
+    taken, fitted = options_of(known), dict(options)
     for option, value in (("start", start), ("dims", dims)):
-        if option in names:
+        if option in taken:
             fitted.setdefault(option, value)
-    if known.start == "residual" and "residual" in names:  # others add the input always
+    if known.start == "residual" and "residual" in taken:  # others add the input always
         fitted.setdefault("residual", True)
     return fitted
 

@@ -18,6 +18,7 @@ from regard.errors import RegardError
         ("-C + +r", -48),
         ("2**3**2", 512),
         ("C % 60", 4),
+        ("2*gcd(96, C)", 64),
         ("min(C, r) * ceil(0.5) * floor(1.5) * round(0.9) * abs(-1)", 16),
         ("sqrt(C) * log(1) + 1.5", 1.5),
     ],

@@ -144,6 +144,40 @@ def test_size_read_as_a_number(caught, gate):
     caught("export", Broken, "Constraints violated")
 
 
+def test_mask_read_as_data(caught, gate):
+    class Broken(gate):
+        def mean(self, x, mask):
+            return super().mean(x, None if mask is None or bool(mask.all()) else mask)
+
+    caught("compile", Broken, "data-dependent expression")
+
+
+def test_mask_counted_as_a_number(caught, gate):
+    class Broken(gate):
+        def mean(self, x, mask):
+            return x.mean((2, 3)) if mask is None else x.flatten(2)[:, :, : len(mask)].mean(2)
+
+    caught("export", Broken, "")
+
+
+def test_a_shortcut_without_gradients(caught, gate):
+    class Broken(gate):
+        def gate(self, x, mask):
+            return super().gate(x if torch.is_grad_enabled() else x[..., :1], mask)
+
+    caught("inference", Broken, "under no_grad")
+
+
+def test_a_shortcut_for_frozen_parameters_in_single_precision(caught, gate):
+    class Broken(gate):
+        def gate(self, x, mask):
+            gate = super().gate(x, mask)
+            fast = x.dtype == torch.float32 and not self.expand.weight.requires_grad
+            return (gate * 1024).round() / 1024 if fast else gate
+
+    caught("inference", Broken, "it errs by")
+
+
 def test_branch_on_the_shape(caught, gate):
     caught("fx", gate, "regard.ops.expect")
 

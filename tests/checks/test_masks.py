@@ -5,6 +5,7 @@ import math
 import torch
 
 from regard.checks import check
+from regard.ops import attend
 
 
 def test_softmax_over_the_batch(caught, attention):
@@ -38,6 +39,17 @@ def test_mean_where_nothing_may_be_attended(caught, attention):
             return scores.masked_fill(~allowed, -1e9).softmax(-1)
 
     caught("masked_row", Broken, "other than zeros")
+
+
+def test_weights_of_a_row_that_is_only_hidden_at_the_end(caught, attention):
+    class Broken(attention):
+        def forward(self, query, key=None, value=None, mask=None, causal=False):
+            key = query if key is None else key
+            value = key if value is None else value
+            out = attend(query @ self.weight, key, value, "dot")
+            return out if mask is None else out * mask.any(-1)[:, None, None]
+
+    caught("masked_row", Broken, "has weights other than zero")
 
 
 def test_mask_that_forbids_what_it_should_allow(caught, attention):

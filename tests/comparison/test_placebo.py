@@ -11,6 +11,8 @@ from regard.mechanisms.cbam import CBAM
 from regard.mechanisms.eca import EfficientChannelAttention
 from regard.mechanisms.se import SqueezeExcitation
 from regard.networks import SmallResNet
+from regard.ops import modulate
+from regard.surgery import plug
 
 SIZE = (2, 16, 6, 5)
 
@@ -103,16 +105,41 @@ class Peeking(nn.Module):
         self.inner = SqueezeExcitation(channels)
 
     def forward(self, x):
-        from regard.ops import modulate
-
         return modulate(self.inner(x), x.mean((2, 3), keepdim=True).sigmoid())
 
 
 @pytest.mark.parametrize("factory", [lambda c, _: Peeking(c), lambda c, _: nn.Identity()])
 def test_a_mechanism_that_cannot_be_blinded_is_refused(factory):
-    from regard.surgery import plug
-
     model, x = SmallResNet(2, 1), torch.randn(2, 1, 8, 8)
     make_placebo(plug(model, factory, "layer1.*.bn2", example=x))
     with pytest.raises(RegardError, match=r"mine: this mechanism does not squeeze .* no placebo"):
         check_blind(model, x, "mine")
+
+
+class ZeroAtFirst(nn.Module):
+    """A gate of the map's own mean, past the shared squeeze; its weight starts at zero."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x):
+        return modulate(x, 2 * torch.sigmoid(self.weight * x.mean((2, 3), keepdim=True)))
+
+
+def test_a_gate_that_is_constant_only_at_its_start_is_refused_and_left_there():
+    model, x = SmallResNet(2, 1), torch.randn(2, 1, 8, 8)
+    make_placebo(plug(model, lambda c, _: ZeroAtFirst(c), "layer1.*.bn2", example=x))
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    with pytest.raises(RegardError, match="has no placebo"):
+        check_blind(model, x, "mine")
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_looking_at_a_placebo_leaves_its_parameters_as_they_were():
+    model, x = SmallResNet(2, 1), torch.randn(2, 1, 8, 8)
+    handle = parse_arms("cbam")[1].plug_into(model, x, "identity")
+    make_placebo(handle)
+    before = [p.clone() for p in model.parameters()]
+    check_blind(model, x, "cbam")
+    assert all(map(torch.equal, model.parameters(), before))

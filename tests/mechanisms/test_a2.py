@@ -83,3 +83,13 @@ def test_samples_do_not_see_each_other(moved, drawn):
 def test_what_cannot_be_built_is_an_error(given):
     with pytest.raises(RegardError, match=f"{next(iter(given))} is 0"):
         regard.get("a2", 64, **given)
+
+
+def test_with_few_channels_its_softmax_still_has_two_entries_to_weigh():
+    for channels in (1, 2, 3):
+        torch.manual_seed(0)
+        module = regard.get("a2", channels).double()
+        out = module(torch.randn(4, channels, 3, 5, dtype=torch.float64))
+        (out**3).sum().backward()
+        weight = module.distribute.weight
+        assert weight.grad.any()

@@ -95,3 +95,13 @@ def test_heads_that_do_not_divide_are_an_error():
         regard.get("efficient", 64, heads=3)
     with pytest.raises(RegardError, match="heads is 0"):
         regard.get("efficient", 64, heads=0)
+
+
+def test_with_few_channels_its_softmax_still_has_two_entries_to_weigh():
+    for channels in (1, 2, 3):
+        torch.manual_seed(0)
+        module = regard.get("efficient", channels).double()
+        out = module(torch.randn(4, channels, 3, 5, dtype=torch.float64))
+        (out**3).sum().backward()
+        weight = module.query.weight
+        assert weight.grad.any()

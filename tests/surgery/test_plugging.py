@@ -86,8 +86,8 @@ def test_what_cannot_start_as_the_identity_wants_the_published_start(net, core, 
     assert regard.plug(net, core, "layer2.bn2", example=X, start="paper").drift > 1e-3
 
 
-def test_the_five_scores_are_what_cannot_start_as_the_identity():
-    assert CORES == ["additive", "bilinear", "cosine", "dot", "scaled_dot"]
+def test_the_bare_scores_are_what_cannot_start_as_the_identity():
+    assert CORES == ["additive", "bilinear", "cosine", "dot", "location", "scaled_dot"]
 
 
 def test_without_an_example_the_drift_is_unknown(net):
