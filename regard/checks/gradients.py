@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,10 @@ from torch.func import functional_call
 from ..cards import Card
 from ..catalogue import options_of
 from .rule import ALL, TOKENS, Broken, NotApplicable, require, require_same, rule
-from .specimen import Specimen, arguments, specimen
+from .specimen import Specimen, accepts, arguments, specimen
+from .values import loud
+
+NARROW = (1, 2, 3, 5, 12)
 
 # Listed by torch.use_deterministic_algorithms as failing, or found to fail, on a GPU.
 NOT_DETERMINISTIC = frozenset(
@@ -70,7 +74,7 @@ def gradcheck(card: Card) -> None:
 
 @rule("gradients", *ALL)
 def gradients(card: Card) -> None:
-    """Once moved from its start, every parameter receives a gradient."""
+    """Once moved from its start, every parameter receives a gradient, also with few channels."""
     subject = specimen(card)
     for training in (False, True):
         module = subject.build(training=training)
@@ -79,6 +83,23 @@ def gradients(card: Card) -> None:
         weighted_sum(module(*subject.inputs(batch=8))).backward()
         idle = [n for n, p in module.named_parameters() if p.grad is None or not p.grad.any()]
         require(not idle, f"no gradient reaches {', '.join(idle)}")
+    if card.takes != "position":
+        _require_alive_when_narrow(card)
+
+
+def _require_alive_when_narrow(card: Card) -> None:
+    """With few channels nothing is a constant: a softmax or a LayerNorm over one entry would be."""
+    for size in (n for n in NARROW if accepts(card, n)):
+        subject = replace(specimen(card), size=size)
+        module = subject.build()
+        numbers = torch.Generator().manual_seed(7)
+        for seed in range(1, 7):
+            weighted_sum(module(*loud(subject, seed))).backward()
+            with torch.no_grad():  # a rectifier that one draw closes, another opens
+                for parameter in module.parameters():
+                    parameter.normal_(generator=numbers)
+        idle = [n for n, p in module.named_parameters() if p.grad is None or not p.grad.any()]
+        require(not idle, f"at size {size} no gradient reaches {', '.join(idle)}")
 
 
 @rule("sources", "maps", *TOKENS)

@@ -40,7 +40,7 @@ def alive(card: Card) -> None:
     A gate of a hidden layer without units is a constant, and the product with it is additive.
     """
     for subject in specimens(card, (2, 3, 8, 16)):
-        module, a, b = subject.build(), *(_loud(subject, seed) for seed in (1, 2))
+        module, a, b = subject.build(), *(loud(subject, seed) for seed in (1, 2))
         with torch.no_grad():
             both = module(*(p + q for p, q in zip(a, b, strict=True)))
             gap = (both - module(*a) - module(*b)).abs().max()
@@ -49,7 +49,7 @@ def alive(card: Card) -> None:
         require(not linear, f"at size {size} it is linear: what it weighs by is constant")
 
 
-def _loud(subject: Specimen, seed: int) -> tuple[Tensor, ...]:
+def loud(subject: Specimen, seed: int) -> tuple[Tensor, ...]:
     """Samples from soft to loud, so that no rectifier is closed for all of them."""
     inputs = subject.inputs(batch=16, seed=seed)
     return tuple(torch.logspace(0, 2, 16).view(-1, *[1] * (x.dim() - 1)) * x for x in inputs)

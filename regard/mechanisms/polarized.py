@@ -13,9 +13,9 @@ other; C²/2 + C multiplications a pixel for each of the two values and the quer
 
 Paper and code differ. ``official`` (default): no biases in queries and values. Parallel: W_z is one
 layer without normalisation; over space the softmax comes last and runs over the pixels, so that
-A^sp lies within a hair of ½. Sequential: W_z is a bottleneck of C/8, at least 2, with LayerNorm and ReLU; over
-space it is the values that pass a softmax over pixels. ``paper``: the equations above, with biases,
-and a LayerNorm over the channels after W_z.
+A^sp lies within a hair of ½. Sequential: W_z is a bottleneck of C/8, at least 2, with LayerNorm and
+ReLU; over space it is the values that pass a softmax over pixels. ``paper``: the equations above,
+with biases, and a LayerNorm over the channels after W_z.
 
 An identity start zeroes the last layers. Where the softmax comes last its mean is taken off, so
 that zero logits give ½ exactly; in parallel the two gates then sum to one without a 2σ.

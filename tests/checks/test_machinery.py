@@ -22,6 +22,16 @@ def test_weight_read_as_data(caught, gate):
     caught("gradients", Broken, "no gradient reaches expand.weight")
 
 
+def test_a_normalisation_over_one_hidden_unit_is_a_constant(caught, gate):
+    class Broken(gate):
+        def gate(self, x, mask):
+            hidden = self.hidden(self.mean(x, mask))
+            logits = self.expand(F.layer_norm(hidden, hidden.shape[1:]))
+            return torch.sigmoid(logits + self.mean(x, mask))[:, :, None, None]
+
+    caught("gradients", Broken, "at size 1 no gradient reaches hidden.weight")
+
+
 def test_output_kept_for_backward(caught, gate):
     class Broken(gate):
         def forward(self, x, mask=None):

@@ -54,3 +54,9 @@ def test_only_channels_of_the_same_group_matter(moved, drawn):
 def test_groups_that_do_not_divide_the_channels_are_an_error():
     with pytest.raises(RegardError, match="5 groups do not divide 12 channels evenly"):
         regard.get("lct", 12, 5)
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(1, None), (12, 12)])
+def test_groups_of_one_channel_would_be_a_constant_and_are_an_error(channels, groups):
+    with pytest.raises(RegardError, match="have one each, which normalised is zero"):
+        regard.get("lct", channels, groups)
