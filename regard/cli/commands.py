@@ -44,11 +44,21 @@ def show_card(options: Namespace) -> Answer:
         return Answer(_json(facts))
     bibtex = facts.pop("bibtex")
     lines = [
-        f"{name:13} {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        f"{name:13} {_shown(value)}"
         for name, value in {**facts, "source": source_of(found).name}.items()
         if value or value == 0
     ]
     return Answer("\n".join([*lines, "", bibtex]))
+
+
+def cite_mechanisms(options: Namespace) -> Answer:
+    """BibTeX of mechanisms, each paper once."""
+    from .. import card, cite
+
+    if options.json:
+        found = [card(name) for name in options.names]
+        return Answer(_json([{"name": c.name, "bibtex": c.bibtex} for c in found]))
+    return Answer(cite(*options.names))
 
 
 def list_sites(options: Namespace) -> Answer:
@@ -155,6 +165,7 @@ def complete_shell(options: Namespace) -> Answer:
 COMMANDS: dict[str, Callable[[Namespace], Answer]] = {
     "list": list_mechanisms,
     "show": show_card,
+    "cite": cite_mechanisms,
     "sites": list_sites,
     "compare": run_comparison,
     "report": write_report,
@@ -219,6 +230,13 @@ def _host(options: Namespace) -> tuple[Any, Any]:
     model = build_host(options.model, classes=options.classes, channels=channels, size=size)
     example = torch.randn(2, channels, size, size)
     return model.eval(), example
+
+
+def _shown(value: Any) -> str:
+    """A fact of a card in one line."""
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {entry}" for name, entry in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _json(facts: Any) -> str:

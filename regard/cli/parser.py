@@ -54,7 +54,8 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"regard {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for add in (
-        _list, _show, _sites, _compare, _report, _measure, _bench, _check, _doctor, _completion
+        _list, _show, _cite, _sites, _compare, _report, _measure, _bench, _check, _doctor,
+        _completion,
     ):  # fmt: skip
         add(commands)
     parser.known = commands.choices
@@ -79,6 +80,13 @@ def _list(commands: Any) -> None:
 def _show(commands: Any) -> None:
     parser = _command(commands, "show", "show the card of a mechanism: paper, options, cost")
     parser.add_argument("name", metavar="NAME", help="name, alias, module:name or file.py:name")
+
+
+def _cite(commands: Any) -> None:
+    parser = _command(commands, "cite", "print the BibTeX of mechanisms, each paper once")
+    parser.add_argument(
+        "names", nargs="+", metavar="NAME", help="names, aliases, module:name or file.py:name"
+    )
 
 
 def _sites(commands: Any) -> None:

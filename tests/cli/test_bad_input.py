@@ -88,6 +88,7 @@ def test_an_option_that_cannot_be_is_named(regard, quick, tmp_path, change, said
     [
         (["show", "cmba"], ["no mechanism is called 'cmba'"]),
         (["show", "nowhere.py"], ["nowhere.py cannot be imported"]),
+        (["cite", "se", "cmba"], ["no mechanism is called 'cmba'", "nearest: cbam"]),
         (["sites", "small", "--at", "layre*"], ["at='layre*' matches no module", "nearest: layer"]),
         (["sites", "nowhere:build"], ["cannot import nowhere"]),
         (["measure", "small", "--with", "se,eca"], ["--with se,eca", "one mechanism"]),

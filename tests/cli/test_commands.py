@@ -83,6 +83,22 @@ def test_show_prints_card_call_and_citation(regard):
     assert (facts["name"], facts["paper"]) == ("se", "arXiv:1709.01507")
 
 
+def test_show_writes_options_and_waivers_in_words(regard):
+    out = regard("show", "linformer")[1]
+    assert "waives        permutation: the projections along" in out
+    assert "{" not in out.split("@")[0]
+
+
+def test_cite_prints_each_paper_once(regard):
+    code, out, err = regard("cite", "senet", "se", "cbam", "cbam_channel")
+    assert (code, err) == (0, "")
+    assert out.count("@inproceedings{hu2018squeeze") == 1
+    assert out.count("@inproceedings{woo2018cbam") == 1
+    found = loads(regard("cite", "mha", "--json")[1])
+    assert [entry["name"] for entry in found] == ["multihead"]
+    assert "vaswani" in found[0]["bibtex"]
+
+
 def test_a_mechanism_in_a_file_of_ones_own(regard, tmp_path):
     (tmp_path / "mine.py").write_text(OWN)
     code, out, err = regard("show", tmp_path / "mine.py", "--json")

@@ -124,7 +124,7 @@ def test_other_seeds_are_refused(capsys, text):
     [
         ([], "the following arguments are required: COMMAND"),
         (["cmpare"], "COMMAND: 'cmpare' is unknown; nearest: compare"),
-        (["xyzzy"], "'xyzzy' is unknown; known: bench, check, compare, completion, doctor"),
+        (["xyzzy"], "'xyzzy' is unknown; known: bench, check, cite, compare, completion, doctor"),
         (["compare", "--sedes", "3"], "unknown argument --sedes; nearest: --seeds"),
         (["compare", "--seed=3"], "unknown argument --seed; nearest: --seeds"),
         (["compare", "--epoch", "3"], "unknown argument --epoch; nearest: --epochs"),
