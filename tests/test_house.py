@@ -15,6 +15,8 @@ PACKAGE = Path(regard.__file__).parent
 ORDER = [
     "errors", "cards", "page", "ops", "mechanisms", "catalogue", "surgery", "maps", "checks",
     "cost", "networks", "data", "training", "comparison", "bench", "doctor", "cli",
+    "errors", "cards", "page", "ops", "mechanisms", "catalogue", "checks", "surgery", "maps",
+    "cost", "networks", "data", "training", "comparison", "bench", "handbook", "doctor", "cli",
 ]  # fmt: skip
 VERBS = [
     "names", "card", "cite", "get", "sites", "plug", "plugged", "unplug", "save", "load",
