@@ -14,8 +14,6 @@ PACKAGE = Path(regard.__file__).parent
 # A module imports only from modules to its left.
 ORDER = [
     "errors", "cards", "page", "ops", "mechanisms", "catalogue", "surgery", "maps", "checks",
-    "cost", "networks", "data", "training", "comparison", "bench", "doctor", "cli",
-    "errors", "cards", "page", "ops", "mechanisms", "catalogue", "checks", "surgery", "maps",
     "cost", "networks", "data", "training", "comparison", "bench", "handbook", "doctor", "cli",
 ]  # fmt: skip
 VERBS = [
