@@ -12,6 +12,7 @@ from ..errors import RegardError
 from ..ops import expect, from_tokens, to_tokens
 from ..ops.attention import allowed_pairs
 from ._gate import StartOption, check_size, check_start, zero
+from ._past import Past, continued, place_of, turned
 from .multihead import check_heads
 
 
@@ -30,6 +31,7 @@ class Heads(nn.Module):
 
     name: ClassVar[str]
     gain: ClassVar[float | None] = 1.0  # of Xavier's start; None leaves that of PyTorch
+    steps: ClassVar[bool] = True  # one query over kept keys finds what it finds in the whole text
 
     def __init__(
         self,
@@ -73,20 +75,33 @@ class Heads(nn.Module):
         value: Tensor | None,
         mask: Tensor | None,
         causal: bool = False,
+        *,
+        rotate: nn.Module | None = None,
+        past: Past | None = None,
     ) -> Tensor:
         """The whole of ``forward``."""
         tokens = to_tokens(query)
         key = tokens if key is None else to_tokens(key)
         value = key if value is None else to_tokens(value)
-        q = self.split(self.query(expect(tokens, -1, self.dim, f"{self.name} (queries)")))
-        k = self.split(self.key(expect(key, -1, self.source_dim, f"{self.name} (keys)")))
-        v = self.split(self.value(expect(value, -1, self.source_dim, f"{self.name} (values)")))
+        tokens = expect(tokens, -1, self.dim, f"{self.name} (queries)")
+        if past is not None and not self.steps:
+            raise RegardError(f"{self.name} keeps no past; call it with the whole sequence")
+        q = turned(rotate, self.split(self.query(tokens)), place_of(past))
+        k, v = continued(past, lambda place: self._project(key, value, rotate, place))
         out = self.mix(q, k, matched(q, k, v, self.name), mask, causal)
         out = self.output(out.transpose(1, 2).flatten(2))
         if self.output.bias is not None:
             out = silenced(out, allowed_pairs(q, k, mask, causal))
         projected = from_tokens(out, query)
         return query + projected if self.residual else projected
+
+    def _project(
+        self, key: Tensor, value: Tensor, rotate: nn.Module | None, place: int
+    ) -> tuple[Tensor, Tensor]:
+        """Keys and values with heads, keys turned as from the given place on."""
+        k = self.split(self.key(expect(key, -1, self.source_dim, f"{self.name} (keys)")))
+        v = self.split(self.value(expect(value, -1, self.source_dim, f"{self.name} (values)")))
+        return turned(rotate, k, place), v
 
     def split(self, x: Tensor) -> Tensor:
         """``[B, N, heads · d]`` → ``[B, heads, N, d]``."""
@@ -103,6 +118,9 @@ class FullHeads(Heads):
         value: Tensor | None = None,
         mask: Tensor | None = None,
         causal: bool = False,
+        *,
+        rotate: nn.Module | None = None,
+        past: Past | None = None,
     ) -> Tensor:
         """Attention of ``query`` over ``key``, by default over itself.
 
@@ -111,12 +129,15 @@ class FullHeads(Heads):
             key: ``[B, Nk, E]``, by default the query; value: ``[B, Nk, E]``, by default the key.
             mask: boolean, True = may attend; ``[B, Nk]``, ``[B, Nq, Nk]`` or ``[B, h, Nq, Nk]``.
             causal: a query sees no later key; the last query sees all keys.
+            rotate: a code of places that turns queries and keys, such as ``rotary`` of width D / h.
+            past: keys and values kept from the calls before, and from now on these; the queries
+                stand behind them, a mask is for all keys.
 
         Returns:
             The shape of ``query``; zeros (the query itself with a residual) where a query may
             attend nowhere.
         """
-        return self.attention(query, key, value, mask, causal)
+        return self.attention(query, key, value, mask, causal, rotate=rotate, past=past)
 
 
 def matched(query: Tensor, key: Tensor, value: Tensor, what: str) -> Tensor:

@@ -46,6 +46,7 @@ class AFTSimple(FullHeads):
     """
 
     name: ClassVar[str] = "aft_simple"
+    steps: ClassVar[bool] = False  # a bias knows its query by its place in the whole sequence
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ input (x + m(x), the Transformer's sub-layer) and sets W^O to zero.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from ..errors import RegardError
 from ..ops import attend, expect, from_tokens, to_tokens
 from ._gate import StartOption, check_size, check_start, zero
+from ._past import Past, continued, place_of, turned
 from ._scores import core
 from .scaled_dot import CARD as SCALED_DOT
 
@@ -40,6 +42,8 @@ class MultiHeadAttention(nn.Module):
         residual: add the queries' source to the result; by default only at an identity start.
         start: ``paper`` (Xavier) or ``identity`` (W^O zero, residual).
     """
+
+    steps: ClassVar[bool] = True  # see Heads; it may keep a past
 
     def __init__(
         self,
@@ -81,6 +85,10 @@ class MultiHeadAttention(nn.Module):
         value: Tensor | None = None,
         mask: Tensor | None = None,
         causal: bool = False,
+        *,
+        rotate: nn.Module | None = None,
+        bias: Tensor | None = None,
+        past: Past | None = None,
     ) -> Tensor:
         """Attention of ``query`` over ``key``, by default over itself.
 
@@ -89,6 +97,10 @@ class MultiHeadAttention(nn.Module):
             key: ``[B, Nk, E]``, by default the query; value: ``[B, Nk, E]``, by default the key.
             mask: boolean, True = may attend; ``[B, Nk]``, ``[B, Nq, Nk]`` or ``[B, h, Nq, Nk]``.
             causal: a query sees no later key.
+            rotate: a code of places that turns queries and keys, such as ``rotary`` of width D / h.
+            bias: added to the logits, ``[h, Nq, Nk]``, from ``alibi`` or ``t5_bias``.
+            past: keys and values kept from the calls before, and from now on these; the queries
+                stand behind them, a mask is for all keys.
 
         Returns:
             The shape of ``query``.
@@ -96,18 +108,30 @@ class MultiHeadAttention(nn.Module):
         tokens = to_tokens(query)
         key = tokens if key is None else to_tokens(key)
         value = key if value is None else to_tokens(value)
+        tokens = expect(tokens, -1, self.dim, "multihead (queries)")
+        q = turned(rotate, self._split(self.query(tokens)), place_of(past))
+        k, v = continued(past, lambda place: self._project(key, value, rotate, place))
         out = attend(
-            self._split(self.query(expect(tokens, -1, self.dim, "multihead (queries)"))),
-            self._split(self.key(expect(key, -1, self.source_dim, "multihead (keys)"))),
-            self._split(self.value(expect(value, -1, self.source_dim, "multihead (values)"))),
+            q,
+            k,
+            v,
             self.core.score,
             self.core.learned(),
             mask=mask,
             causal=causal,
+            bias=bias,
             dropout=self.dropout if self.training else 0.0,
         )
         projected = from_tokens(self.output(out.transpose(1, 2).flatten(2)), query)
         return query + projected if self.residual else projected
+
+    def _project(
+        self, key: Tensor, value: Tensor, rotate: nn.Module | None, place: int
+    ) -> tuple[Tensor, Tensor]:
+        """Keys and values with heads, keys turned as from the given place on."""
+        k = self._split(self.key(expect(key, -1, self.source_dim, "multihead (keys)")))
+        v = self._split(self.value(expect(value, -1, self.source_dim, "multihead (values)")))
+        return turned(rotate, k, place), v
 
     def _split(self, x: Tensor) -> Tensor:
         """``[B, N, D]`` → ``[B, h, N, D / h]``."""
