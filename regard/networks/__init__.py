@@ -1,5 +1,7 @@
 """Networks that mechanisms are plugged into: our own, and others by name.
 
+Those over token ids are in ``sequences``.
+
 Order: small, factories, hosts, anatomy.
 """
 

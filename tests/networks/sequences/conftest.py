@@ -12,11 +12,9 @@ RECURRENT = {
     for wiring in ("bahdanau", "luong")
     for attention, cell in (
         ("none", "gru"),
-        ("none", "lstm"),
         ("dot", "gru"),
         ("general", "lstm"),
         ("additive", "gru"),
-        ("cosine", "gru"),
         ("location", "gru"),
         ("local_p", "lstm"),
     )

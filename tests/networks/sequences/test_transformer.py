@@ -34,8 +34,9 @@ def test_the_papers_sizes_without_embeddings(setting, wanted, count):
 )
 def test_the_sizes_of_table_3_c_grow_as_published(change, millions, count):
     """The paper rounds to millions, and its vocabulary is known to be about 37,000 tokens."""
-    layers = change.pop("layers", 6) if "layers" in change else 6
-    other = Transformer(37_000, None, LayerSetting(device="meta", **change), layers)
+    sizes = {name: value for name, value in change.items() if name != "layers"}
+    setting = LayerSetting(device="meta", **sizes)
+    other = Transformer(37_000, None, setting, change.get("layers", 6))
     base = Transformer(37_000, None, BASE)
     rounding = 1e6 + 4e3 * abs(other.encoder.dim - 512)  # of both; and what the vocabulary adds
     assert count(other) - count(base) == pytest.approx((millions - 65) * 1e6, abs=rounding)
