@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,30 @@ import numpy.typing as npt
 from ..errors import RegardError, unwritable
 from .tree import shown
 
-FORMAT = "regard images 1"
-HEADER = "images.json"
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a folder holds.
+
+    Args:
+        format: what the header says under ``format``.
+        header: name of the JSON file.
+        what: the content, in the words of an error.
+    """
+
+    format: str
+    header: str
+    what: str
+
+
+IMAGES = Kind("regard images 1", "images.json", "images")
 
 
 def write_arrays(
-    folder: Path, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+    folder: Path,
+    header: Mapping[str, Any],
+    arrays: Mapping[str, npt.NDArray[Any]],
+    kind: Kind = IMAGES,
 ) -> None:
     """Write ``header`` and ``arrays`` to a new folder.
 
@@ -35,14 +54,14 @@ def write_arrays(
     temporary = folder.parent / f".{folder.name}.{secrets.token_hex(6)}"
     try:
         if folder.is_dir() and any(folder.iterdir()):
-            _require_same(folder, header)
+            _require_same(folder, header, kind)
             _mend(temporary, folder, arrays)
             return
         folder.parent.mkdir(parents=True, exist_ok=True)
         _write(temporary, arrays)
-        text = json.dumps({"format": FORMAT, **header}, indent=1)
-        (temporary / HEADER).write_text(text, encoding="utf-8")
-        _move(temporary, folder, header)
+        text = json.dumps({"format": kind.format, **header}, indent=1)
+        (temporary / kind.header).write_text(text, encoding="utf-8")
+        _move(temporary, folder, header, kind)
     except OSError as error:
         raise unwritable(f"the folder {shown(folder)}", error) from error
     finally:
@@ -73,18 +92,18 @@ def _is_whole(folder: Path, name: str, array: npt.NDArray[Any]) -> bool:
     return there.shape == array.shape and there.dtype == array.dtype
 
 
-def _move(temporary: Path, folder: Path, header: Mapping[str, Any]) -> None:
+def _move(temporary: Path, folder: Path, header: Mapping[str, Any], kind: Kind) -> None:
     try:
         os.rename(temporary, folder)
     except OSError:
-        if not (folder / HEADER).exists():
+        if not (folder / kind.header).exists():
             raise
-        _require_same(folder, header)  # another process was first
+        _require_same(folder, header, kind)  # another process was first
 
 
-def _require_same(folder: Path, header: Mapping[str, Any]) -> None:
+def _require_same(folder: Path, header: Mapping[str, Any], kind: Kind) -> None:
     try:
-        there = read_header(folder).get("fingerprint")
+        there = read_header(folder, kind).get("fingerprint")
     except RegardError:
         there = None
     if there is None or there != header.get("fingerprint"):
@@ -94,18 +113,18 @@ def _require_same(folder: Path, header: Mapping[str, Any]) -> None:
         )
 
 
-def read_header(folder: Path) -> dict[str, Any]:
+def read_header(folder: Path, kind: Kind = IMAGES) -> dict[str, Any]:
     """The JSON header of a folder that :func:`write_arrays` made.
 
     Raises:
         RegardError: there is none, it cannot be read, or it is another program's.
     """
     try:
-        header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+        header = json.loads((folder / kind.header).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise RegardError(f"{HEADER}: {error}") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise RegardError(f"{HEADER} does not say format {FORMAT!r}")
+        raise RegardError(f"{kind.header}: {error}") from error
+    if not isinstance(header, dict) or header.get("format") != kind.format:
+        raise RegardError(f"{kind.header} does not say format {kind.format!r}")
     return header
 
 
@@ -127,9 +146,9 @@ def read_array(folder: Path, name: str) -> npt.NDArray[Any]:
     return array
 
 
-def not_prepared(folder: Path, reason: str) -> RegardError:
+def not_prepared(folder: Path, reason: str, kind: Kind = IMAGES) -> RegardError:
     """The error for a folder whose content is not what was written."""
     return RegardError(
-        f"{shown(folder)} does not hold prepared images ({shown(reason)}); "
-        "remove it and prepare the images again"
+        f"{shown(folder)} does not hold prepared {kind.what} ({shown(reason)}); "
+        f"remove it and prepare the {kind.what} again"
     )
