@@ -28,6 +28,8 @@ _PACKAGES = {
     "timm": ("vision", "networks of the name timm:…"),
     "torchvision": ("vision", "networks of the name torchvision:…"),
     "transformers": ("text", "text models"),
+    "tokenizers": ("text", "vocabularies of subwords"),
+    "pyarrow": ("text", "data sets saved to disk by Hugging Face datasets"),
     "sklearn": ("data", "the embedded digits"),
 }
 _DISTRIBUTIONS = {"PIL": "Pillow", "sklearn": "scikit-learn"}

@@ -1,4 +1,4 @@
-"""The data of image classification.
+"""The data of the tasks: images here, text in ``text``.
 
 Order: tree, storage, images, splits, idx, picture, findings, frame, idx_folder, class_folders,
 folder, distortion, handwritten, source.
