@@ -10,7 +10,7 @@ import torch
 
 from ..cards import Card
 from ..catalogue import card, get
-from ..checks.specimen import accepts, specimen
+from ..checks.specimen import specimen
 from ..comparison.arms import Arm
 from ..errors import RegardError
 from ..networks import input_channels, input_size
@@ -123,7 +123,7 @@ def _growth(arm: Arm, scope: Scope) -> Iterator[Case]:
     modes: tuple[Mode, ...] = ("inference", "training") if scope.parts else ("training",)
     for mode in modes:
         for along, shape in _grown(tokens):
-            if not accepts(found, shape[-1] if tokens else shape[1]):
+            if not _takes_size(arm, shape[-1] if tokens else shape[1]):
                 continue
             yield Case(
                 part="growth", mechanism=arm.label, shape=shape, layout=layout, mode=mode,
@@ -142,6 +142,15 @@ def _grown(tokens: bool) -> Iterator[tuple[str, Shape]]:
     yield from (("batch", (int(b * f), c, h, w)) for f in _FACTORS)
     yield from (("side", (b, c, int(h * f), int(w * f))) for f in _HALVES)
     yield from (("channels", (b, int(c * f), h, w)) for f in _FACTORS)
+
+
+def _takes_size(arm: Arm, size: int) -> bool:
+    """Whether a mechanism of the arm can be built for so many channels or features."""
+    try:
+        get(arm.mechanism or "", size, **options_for(arm, _dims(_card(arm))))
+    except RegardError:
+        return False
+    return True
 
 
 def options_for(arm: Arm, dims: int) -> dict[str, Any]:
@@ -164,7 +173,8 @@ def writes_over(arm: Arm) -> bool:
     if found.takes != "map":
         return False
     dims, size = _dims(found), specimen(found).size
-    module = get(arm.mechanism or "", size, **options_for(arm, dims)).eval()
+    options = {**found.options, **options_for(arm, dims)}  # of the card: the size may need them
+    module = get(arm.mechanism or "", size, **options).eval()
     x = torch.zeros(2, size, *(4,) * dims)
     with torch.no_grad(), using("cpu"), overwriting(x):
         return bool(module(x).data_ptr() == x.data_ptr())

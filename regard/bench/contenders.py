@@ -39,8 +39,15 @@ class Contender:
         self._run()
 
     def results(self) -> dict[str, Tensor]:
-        """The output, and the gradients by the name of what they are of."""
+        """The output, and the gradients by the name of what they are of.
+
+        What a module remembers of its inputs, such as a moving average, is as before afterwards.
+        """
+        buffers = list(self.module.buffers()) if isinstance(self.module, nn.Module) else []
+        before = [buffer.clone() for buffer in buffers]
         output, gradients = self._run()
+        for buffer, kept in zip(buffers, before, strict=True):
+            buffer.copy_(kept)
         found = {"output": output.detach()}
         for name, gradient in zip(self.named, gradients, strict=False):
             if gradient is not None:

@@ -6,10 +6,11 @@ from torch import nn
 
 from regard.bench import bench, benching
 from regard.bench.benching import contenders_of
-from regard.bench.cases import cases
+from regard.bench.cases import cases, options_for
 from regard.bench.rounds import LEAST
-from regard.catalogue import card, names
-from regard.checks.specimen import specimen
+from regard.catalogue import card, get, names
+from regard.checks.specimen import SIZES
+from regard.comparison.arms import Arm
 from regard.errors import RegardError
 
 
@@ -23,16 +24,25 @@ def test_modules_are_timed_by_turns(scope):
         ours = row.entry("ours")
         assert 0 < ours.ms.lower <= ours.ms.median <= ours.ms.upper
         assert row.entry("copy").ratio.median > 0
-        assert ours.peak_bytes > 0
+        assert ours.peak_bytes is not None  # in place it may be nothing
         assert (ours.saved_bytes is None) is not row.case.training
     assert [step.partition(" ")[0] for step in steps] == 6 * ["checking"] + list("123456")
+
+
+def builds(name, size):
+    """Whether the mechanism takes so many channels, with no more options than it must have."""
+    try:
+        get(name, size, **options_for(Arm(label=name, mechanism=name), 2))
+    except RegardError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("name", names())
 def test_every_mechanism_is_right_and_timed(scope, name):
     if card(name).takes not in ("map", "tokens"):
         pytest.skip("refused, see test_cases.py")
-    size = specimen(card(name)).size
+    size = next(size for size in SIZES if builds(name, size))
     shape = (2, 6, size) if card(name).takes == "tokens" else (2, size, 8, 8)
     found = bench(replace(scope, mechanisms=name, shapes=(shape,), without=("compiled", "timm")))
     assert found.passed, found.table()

@@ -26,10 +26,9 @@ def test_every_mechanism_has_cases_by_its_card(name):
     assert {c.layout for c in found} <= ({"tokens"} if tokens else {"first", "last"})
 
 
-def test_what_takes_neither_maps_nor_tokens_is_refused(monkeypatch):
-    monkeypatch.setattr(module, "card", lambda name: replace(card("se"), takes="position"))
+def test_what_takes_neither_maps_nor_tokens_is_refused():
     with pytest.raises(RegardError, match="takes position; bench measures"):
-        made("se")
+        made("sinusoidal")
 
 
 def test_sites_are_refused():
@@ -96,10 +95,7 @@ def test_options_are_the_callers_and_what_has_no_default(monkeypatch):
 
 
 def test_sizes_that_a_mechanism_refuses_do_not_grow():
-    found = cases(Scope(mechanisms="multihead", parts=("growth",), device="cpu"))
+    found = made("multihead", parts=("growth",))
     assert {c.shape[-1] for c in found if c.along == "width"} == {32, 64, 128, 256, 512}
-    few = replace(card("multihead"), options={"heads": 64})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "card", lambda name: few)
-        found = cases(Scope(mechanisms="multihead", parts=("growth",), device="cpu"))
+    found = made("multihead(heads=64)", parts=("growth",))
     assert {c.shape[-1] for c in found if c.along == "width"} == {64, 128, 256, 512}

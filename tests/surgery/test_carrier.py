@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 import regard
 from regard.errors import RegardError
+from regard.ops import using
 from regard.surgery.carrier import attachment_of, first_tensor, on_first_tensor
 from regard.surgery.masks import HostMask
 
@@ -204,7 +205,8 @@ def test_activation_checkpointing_gives_the_same_gradients(reentrant, disturbed)
     gradients = []
     for run in (model, lambda value: checkpoint(model, value, use_reentrant=reentrant)):
         model.zero_grad()
-        run(x).square().sum().backward()
+        with using("torch"):  # kernels round otherwise with gradients than without
+            run(x).square().sum().backward()
         gradients.append([p.grad.clone() for p in model.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
 

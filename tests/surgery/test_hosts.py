@@ -19,6 +19,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 import regard
+from regard.ops import using
 
 
 class Host(NamedTuple):
@@ -184,6 +185,14 @@ def test_nothing_changes_at_plugging_and_nothing_is_left_after(
     assert traces(model) == before
 
 
+@pytest.fixture
+def plain():
+    """The plain forms alone: kernels round otherwise with gradients than without."""
+    with using("torch"):
+        yield
+
+
+@pytest.mark.usefixtures("plain")
 @pytest.mark.parametrize("mechanism", ["cbam", "multihead"])
 def test_gradients_are_alive_also_when_checkpointed(model, name, x, mechanism, call, disturbed):
     handle = plug(model, name, mechanism)
@@ -283,6 +292,7 @@ def test_the_checkpointing_of_bert_itself_sees_the_mask(
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
 
 
+@pytest.mark.usefixtures("plain")
 def test_the_feature_extractor_of_torchvision_keeps_the_mechanisms(randomised, disturbed):
     extraction = pytest.importorskip("torchvision.models.feature_extraction")
     model, x = randomised(copy.deepcopy(built("resnet18"))), image(48)()
