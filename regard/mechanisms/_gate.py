@@ -26,6 +26,11 @@ def check_start(start: str) -> str:
     return start
 
 
+def adds_input(start: str, residual: bool | None) -> bool:
+    """Whether the input is added: as asked, by default only at an identity start."""
+    return start == "identity" if residual is None else residual
+
+
 def check_variant(variant: str, known: tuple[str, ...]) -> str:
     """``variant`` itself, if it is known."""
     if variant not in known:

@@ -11,7 +11,7 @@ from torch.overrides import handle_torch_function, has_torch_function
 from ..errors import RegardError
 from ..ops import expect, from_tokens, to_tokens
 from ..ops.attention import allowed_pairs
-from ._gate import StartOption, check_size, check_start, zero
+from ._gate import StartOption, adds_input, check_size, check_start, zero
 from ._past import Past, continued, place_of, turned
 from .multihead import check_heads
 
@@ -60,7 +60,7 @@ class Heads(nn.Module):
             nn.init.xavier_uniform_(self.output.weight)
         if check_start(start) == "identity":
             zero(self.output)
-        self.residual = start == "identity" if residual is None else residual
+        self.residual = adds_input(start, residual)
 
     def mix(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool

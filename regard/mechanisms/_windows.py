@@ -38,11 +38,6 @@ def relative_index(window: int, device: torch.device) -> Tensor:
     return pair.flatten(2, 3).flatten(0, 1)
 
 
-def check_residual(start: str, residual: bool | None) -> bool:
-    """Whether the input is added: as asked, by default only at an identity start."""
-    return start == "identity" if residual is None else residual
-
-
 def truncated(*layers: nn.Linear) -> None:
     """Weights of a truncated normal distribution of deviation 0.02, biases zero."""
     for layer in layers:

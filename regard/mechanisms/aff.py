@@ -30,6 +30,7 @@ from torch.overrides import handle_torch_function, has_torch_function
 from ..cards import Card
 from ..errors import RegardError
 from ..ops import expect, modulate, squeeze
+from ._dims import batch_norm, convolution
 from ._gate import check_size, check_variant
 
 AFF_VARIANTS = ("official", "paper")
@@ -115,8 +116,8 @@ def bottleneck(
     channels: int, hidden: int, dims: int, device: Device, dtype: torch.dtype | None
 ) -> nn.Sequential:
     """Two 1×1 convolutions with BatchNorm, a ReLU between them."""
-    conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dims - 1]
-    norm = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[dims - 1]
+    conv = convolution(dims)
+    norm = batch_norm(dims)
     return nn.Sequential(
         conv(channels, hidden, 1, device=device, dtype=dtype),
         norm(hidden, device=device, dtype=dtype),

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from ..cards import Card
 from ..ops import expect, modulate
+from ._dims import batch_norm, convolution
 from ._gate import check_size, check_variant
 from ._resize import at_least, resize
 from .aff import check_dims
@@ -65,8 +66,8 @@ class AttentionGate(nn.Module):
         self.subsample = check_size(subsample, "subsample")
         official = check_variant(variant, VARIANTS) == "official"
         home: dict[str, Any] = {"device": device, "dtype": dtype}
-        conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dims - 1]
-        norm = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[dims - 1]
+        conv = convolution(dims)
+        norm = batch_norm(dims)
         kernel = subsample if official else 1
         self.reduce = conv(channels, hidden, kernel, subsample, bias=False, **home)
         self.reduce_gating = conv(self.gating_channels, hidden, 1, **home)

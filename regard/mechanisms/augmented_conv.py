@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from ..cards import Card
 from ..errors import RegardError
 from ..ops import attend, expect
-from ._gate import StartOption, check_size, check_start, zero
-from ._windows import check_odd, check_residual
+from ._gate import StartOption, adds_input, check_size, check_start, zero
+from ._windows import check_odd
 
 
 class AugmentedConvolution(nn.Module):
@@ -67,7 +67,7 @@ class AugmentedConvolution(nn.Module):
                 f"at least one must be left for the convolution: give fewer heads or values"
             )
         self.span, pad = check_size(span, "span"), check_odd(kernel_size, "kernel_size") // 2
-        self.residual = check_residual(check_start(start), residual)
+        self.residual = adds_input(check_start(start), residual)
         rest, projected = channels - self.values, 2 * self.keys + self.values
         self.conv = nn.Conv2d(channels, rest, kernel_size, padding=pad, device=device, dtype=dtype)
         self.qkv = nn.Conv2d(channels, projected, 1, device=device, dtype=dtype)

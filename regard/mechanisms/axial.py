@@ -27,8 +27,7 @@ from torch import Tensor, nn
 from ..cards import Card
 from ..errors import RegardError
 from ..ops import expect
-from ._gate import StartOption, check_size, check_start, zero
-from ._windows import check_residual
+from ._gate import StartOption, adds_input, check_size, check_start, zero
 from .multihead import check_heads
 
 Device = torch.device | str | None
@@ -120,7 +119,7 @@ class AxialAttention(nn.Module):
                 f"for keys are half as wide as values; got {channels}"
             )
         check_size(span, "span")
-        self.residual = check_residual(check_start(start), residual)
+        self.residual = adds_input(check_start(start), residual)
         self.height = AxisAttention(channels, heads, span, device=device, dtype=dtype)
         self.width = AxisAttention(channels, heads, span, device=device, dtype=dtype)
         if start == "identity":

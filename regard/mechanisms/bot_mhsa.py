@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from ..cards import Card
 from ..ops import attend, expect
 from ._core import owned
-from ._gate import StartOption, check_size, check_start, zero
+from ._gate import StartOption, adds_input, check_size, check_start, zero
 from ._pixels import project
 from ._relative import offsets, relative_logits
 from .multihead import check_heads
@@ -72,7 +72,7 @@ class BottleneckAttention(nn.Module):
             nn.init.normal_(layer.weight, std=0.01)
         for table in (self.rows, self.columns):
             nn.init.normal_(table, std=head**-0.5)
-        self.residual = start == "identity" if residual is None else residual
+        self.residual = adds_input(start, residual)
         if check_start(start) == "identity":
             zero(self.value)
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from ..cards import Card
 from ..errors import RegardError
 from ..ops import Bottleneck, Step, Window, expect, gate
+from ._dims import batch_norm, check_dims, convolution
 from ._gate import Sigmoid, StartOption, check_size, check_variant, zero
 
 VARIANTS = ("official", "paper")
@@ -95,19 +96,15 @@ class SpatialGate(nn.Module):
         super().__init__()
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise RegardError(f"kernel_size is {kernel_size}; cbam needs an odd number, 3, 5, 7, …")
-        if dims not in (1, 2, 3):
-            raise RegardError(f"dims is {dims!r}; a map has 1, 2 or 3 spatial dimensions")
         self.channels = None if channels is None else check_size(channels, "channels")
-        self.dims = dims
+        self.dims = check_dims(dims)
         self.official = check_variant(variant, VARIANTS) == "official"
-        convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dims - 1]
-        self.conv = convolution(
+        self.conv = convolution(dims)(
             2, 1, kernel_size, padding=kernel_size // 2, bias=False, device=device, dtype=dtype
         )
         self.norm: nn.Module = nn.Identity()
         if self.official:
-            norm = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[dims - 1]
-            self.norm = norm(1, eps=1e-5, momentum=0.01, device=device, dtype=dtype)
+            self.norm = batch_norm(dims)(1, eps=1e-5, momentum=0.01, device=device, dtype=dtype)
         self.sigmoid = Sigmoid(start)
         if self.official:
             zero(self.norm)

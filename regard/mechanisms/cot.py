@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from ..cards import Card
 from ..errors import RegardError
 from ..ops import expect
-from ._gate import StartOption, check_size, check_start
+from ._gate import StartOption, adds_input, check_size, check_start
 
 SHARED = 8  # channels that share their weights
 GROUPS = 4
@@ -92,7 +92,7 @@ class ContextualTransformer(nn.Module):
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
         self.factor = None
-        self.residual = start == "identity" if residual is None else residual
+        self.residual = adds_input(start, residual)
         if check_start(start) == "identity":
             self.factor = nn.Parameter(torch.zeros(channels, 1, 1, **where))
 

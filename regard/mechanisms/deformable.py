@@ -29,8 +29,7 @@ from ..cards import Card
 from ..errors import RegardError
 from ..ops import expect
 from ..ops.warping import sample
-from ._gate import StartOption, check_size, check_start, zero
-from ._windows import check_residual
+from ._gate import StartOption, adds_input, check_size, check_start, zero
 from .multihead import check_heads
 
 Shapes = Sequence[tuple[int, int]]
@@ -63,7 +62,7 @@ class DeformableAttention(nn.Module):
         super().__init__()
         self.channels, self.heads = check_size(channels, "channels"), check_heads(channels, heads)
         self.points, self.levels = check_size(points, "points"), check_size(levels, "levels")
-        self.residual = check_residual(check_start(start), residual)
+        self.residual = adds_input(check_start(start), residual)
         count = heads * levels * points
         self.offsets = nn.Linear(channels, 2 * count, device=device, dtype=dtype)
         self.weights = nn.Linear(channels, count, device=device, dtype=dtype)

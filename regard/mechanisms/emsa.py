@@ -28,7 +28,7 @@ from torch.overrides import handle_torch_function, has_torch_function
 from ..cards import Card
 from ..errors import RegardError
 from ..ops import attend, expect, from_tokens, to_tokens
-from ._gate import StartOption, check_size, check_start, zero
+from ._gate import StartOption, adds_input, check_size, check_start, zero
 from .multihead import check_heads
 
 
@@ -80,7 +80,7 @@ class EfficientMultiHeadSelfAttention(nn.Module):
                 nn.init.zeros_(layer.bias)
         if check_start(start) == "identity":
             zero(self.output)
-        self.residual = start == "identity" if residual is None else residual
+        self.residual = adds_input(start, residual)
 
     def forward(self, x: Tensor) -> Tensor:
         """``x [B, C, H, W]``, each pixel attending over the reduced map."""

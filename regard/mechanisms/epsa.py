@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ..cards import Card
 from ..errors import RegardError
 from ..ops import Step, expect, gate
-from ._gate import StartOption, check_size, check_start, check_variant, zero
+from ._gate import StartOption, adds_input, check_size, check_start, check_variant, zero
 from ._group_norm import check_divides
 
 VARIANTS = ("official", "paper")
@@ -71,7 +71,7 @@ class PyramidSqueezeAttention(nn.Module):
         self.expand = nn.Linear(hidden, width, device=device, dtype=dtype)
         if check_start(start) == "identity":
             zero(self.convs)
-        self.residual = start == "identity" if residual is None else residual
+        self.residual = adds_input(start, residual)
 
     def forward(self, x: Tensor) -> Tensor:
         """``x [B, C, H, W]`` at four scales, each weighed by channel."""

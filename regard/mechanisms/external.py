@@ -30,7 +30,7 @@ from ..cards import Card
 from ..errors import RegardError
 from ..ops import expect
 from ._core import owned
-from ._gate import StartOption, check_size, check_start, zero
+from ._gate import StartOption, adds_input, check_size, check_start, zero
 from ._pixels import column
 from .multihead import check_heads
 
@@ -113,7 +113,7 @@ class ExternalMultiHead(nn.Module):
         self.key = nn.Linear(width, units, device=device, dtype=dtype)
         self.value = nn.Linear(units, width, device=device, dtype=dtype)
         self.output = nn.Linear(inner, dim, device=device, dtype=dtype)
-        self.residual = start == "identity" if residual is None else residual
+        self.residual = adds_input(start, residual)
         if check_start(start) == "identity":
             zero(self.output)
 

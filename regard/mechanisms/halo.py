@@ -29,7 +29,7 @@ from ..cards import Card
 from ..errors import RegardError
 from ..ops import attend, expect
 from ._core import owned
-from ._gate import StartOption, check_size, check_start, zero
+from ._gate import StartOption, adds_input, check_size, check_start, zero
 from ._relative import offsets, relative_logits
 from .multihead import check_heads
 
@@ -74,7 +74,7 @@ class HaloAttention(nn.Module):
         )
         for table in (self.rows, self.columns):
             nn.init.normal_(table, std=head**-0.5)
-        self.residual = start == "identity" if residual is None else residual
+        self.residual = adds_input(start, residual)
         if check_start(start) == "identity":
             zero(self.value)
 

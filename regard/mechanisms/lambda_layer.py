@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from ..cards import Card
 from ..errors import RegardError
 from ..ops import expect
-from ._gate import StartOption, check_size, check_start, zero
+from ._gate import StartOption, adds_input, check_size, check_start, zero
 from .multihead import check_heads
 
 
@@ -76,7 +76,7 @@ class LambdaLayer(nn.Module):
             depth, keys, kernel_size, padding=kernel_size // 2, bias=False, **where
         )
         nn.init.normal_(self.positions.weight, std=keys**-0.5)
-        self.residual = start == "identity" if residual is None else residual
+        self.residual = adds_input(start, residual)
         if check_start(start) == "identity":
             zero(self.value_norm)
 

@@ -23,8 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..cards import Card
-from ..errors import RegardError
 from ..ops import expect, modulate
+from ._dims import convolution
 from ._gate import StartOption, check_size, check_start, zero
 from ._large_kernels import fan_out, one
 
@@ -52,13 +52,13 @@ class LargeKernelAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.channels, self.dims = check_size(channels, "channels"), dims
-        convolution = layer(dims)
+        conv = convolution(dims)
         made: dict[str, Any] = {"device": device, "dtype": dtype}
-        self.local = convolution(channels, channels, SMALL, padding=2, groups=channels, **made)
-        self.dilated = convolution(
+        self.local = conv(channels, channels, SMALL, padding=2, groups=channels, **made)
+        self.dilated = conv(
             channels, channels, LARGE, padding=9, dilation=DILATION, groups=channels, **made
         )
-        self.mix = convolution(channels, channels, 1, **made)
+        self.mix = conv(channels, channels, 1, **made)
         fan_out(self.local, self.dilated, self.mix)
         if check_start(start) == "identity":
             one(self.mix)
@@ -92,8 +92,8 @@ class VisualAttention(nn.Module):
         super().__init__()
         made: dict[str, Any] = {"device": device, "dtype": dtype}
         self.attention = LargeKernelAttention(channels, dims=dims, **made)
-        self.enter = layer(dims)(channels, channels, 1, **made)
-        self.leave = layer(dims)(channels, channels, 1, **made)
+        self.enter = convolution(dims)(channels, channels, 1, **made)
+        self.leave = convolution(dims)(channels, channels, 1, **made)
         fan_out(self.enter, self.leave)
         self.residual = residual
         if check_start(start) == "identity":
@@ -106,13 +106,6 @@ class VisualAttention(nn.Module):
         x = expect(x, 1, self.attention.channels, what, axes=dims + 2)
         hidden: Tensor = self.leave(self.attention(F.gelu(self.enter(x))))
         return x + hidden if self.residual else hidden
-
-
-def layer(dims: int) -> type[nn.Conv1d] | type[nn.Conv2d] | type[nn.Conv3d]:
-    """The convolution for so many spatial dimensions."""
-    if dims not in (1, 2, 3):
-        raise RegardError(f"dims is {dims!r}; a map has 1, 2 or 3 spatial dimensions")
-    return (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dims - 1]
 
 
 LKA = Card(

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from ..cards import Card
 from ..errors import RegardError
 from ..ops import attend, expect, from_tokens, to_tokens
-from ._gate import StartOption, check_size, check_start, zero
+from ._gate import StartOption, adds_input, check_size, check_start, zero
 
 
 class SeparableSelfAttention(nn.Module):
@@ -53,7 +53,7 @@ class SeparableSelfAttention(nn.Module):
         self.output = nn.Linear(dim, dim, bias, device, dtype)
         if check_start(start) == "identity":
             zero(self.output)
-        self.residual = start == "identity" if residual is None else residual
+        self.residual = adds_input(start, residual)
 
     def forward(
         self,

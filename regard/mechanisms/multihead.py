@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from ..errors import RegardError
 from ..ops import attend, expect, from_tokens, to_tokens
-from ._gate import StartOption, check_size, check_start, zero
+from ._gate import StartOption, adds_input, check_size, check_start, zero
 from ._past import Past, continued, place_of, turned
 from ._scores import core
 from .scaled_dot import CARD as SCALED_DOT
@@ -76,7 +76,7 @@ class MultiHeadAttention(nn.Module):
         self.core = core(score, dim // heads, heads, device, dtype)
         if check_start(start) == "identity":
             zero(self.output)
-        self.residual = start == "identity" if residual is None else residual
+        self.residual = adds_input(start, residual)
 
     def forward(
         self,

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from ..cards import Card
 from ..ops import attend, expect
-from ._gate import StartOption, check_size, check_start, zero
-from ._windows import check_odd, check_residual, default_heads, truncated
+from ._gate import StartOption, adds_input, check_size, check_start, zero
+from ._windows import check_odd, default_heads, truncated
 
 
 class NeighbourhoodAttention(nn.Module):
@@ -59,7 +59,7 @@ class NeighbourhoodAttention(nn.Module):
         self.kernel_size = check_odd(kernel_size, "kernel_size")
         self.dilation = check_size(dilation, "dilation")
         self.heads = default_heads(channels, heads)
-        self.residual = check_residual(check_start(start), residual)
+        self.residual = adds_input(check_start(start), residual)
         self.qkv = nn.Linear(channels, 3 * channels, bias, device, dtype)
         side = 2 * kernel_size - 1
         table = torch.empty(self.heads, side, side, device=device, dtype=dtype)

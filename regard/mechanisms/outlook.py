@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from ..cards import Card
 from ..errors import RegardError
 from ..ops import expect
-from ._gate import StartOption, check_size, check_start, zero
+from ._gate import StartOption, adds_input, check_size, check_start, zero
 from .multihead import check_heads
 
 
@@ -75,7 +75,7 @@ class OutlookAttention(nn.Module):
             nn.init.trunc_normal_(layer.weight, std=0.02)
         nn.init.zeros_(self.weigh.bias)
         nn.init.zeros_(self.output.bias)
-        self.residual = start == "identity" if residual is None else residual
+        self.residual = adds_input(start, residual)
         if check_start(start) == "identity":
             zero(self.output)
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from ..cards import Card
 from ..ops import Step, expect, gate
-from ._gate import StartOption, check_size, check_start, zero
+from ._gate import StartOption, adds_input, check_size, check_start, zero
 
 
 class ParNetAttention(nn.Module):
@@ -57,7 +57,7 @@ class ParNetAttention(nn.Module):
         self.weigh = nn.Linear(channels, channels, bias=False, **made)
         if check_start(start) == "identity":
             zero(self.dense_norm, self.pointwise_norm, self.skip_norm)
-        self.residual = start == "identity" if residual is None else residual
+        self.residual = adds_input(start, residual)
 
     def forward(self, x: Tensor) -> Tensor:
         """``x [B, C, H, W]`` through the three branches."""

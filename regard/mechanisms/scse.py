@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from ..cards import Card
-from ..ops import Step, expect, gate, modulate, squeeze
+from ..ops import Bottleneck, Step, expect, gate, modulate, squeeze
 from ._gate import Sigmoid, StartOption, check_size, check_start, check_variant, statistic, zero
 
 VARIANTS = ("official", "paper")
@@ -58,14 +58,12 @@ class ChannelGate(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """``x [B, C, *space]``, gated; ``mask`` is boolean ``[B, *space]``, True = real."""
         x = expect(x, 1, self.channels, "scse_channel")
-        step = Step("space", ("mean",), self.excite)
-        return gate(x, step, mask=mask, spent=True)
+        return gate(x, Step("space", ("mean",), self.excite), mask=mask, spent=True)
 
-    def excite(self, mean: Tensor) -> Tensor:
+    @property
+    def excite(self) -> Bottleneck:
         """Means ``[B, C, 1, …]`` → gate ``[B, C]``."""
-        hidden = torch.relu(self.reduce(mean.flatten(1)))
-        excited: Tensor = self.sigmoid(self.expand(hidden))
-        return excited
+        return Bottleneck(self.reduce, self.expand, self.sigmoid)
 
 
 class SpatialGate(nn.Module):

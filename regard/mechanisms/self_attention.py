@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ..errors import RegardError
 from ..ops import attend, expect
 from ._core import owned
-from ._gate import StartOption, check_size, check_start, zero
+from ._gate import StartOption, adds_input, check_size, check_start, zero
 from ._scores import core
 from .scaled_dot import CARD as SCALED_DOT
 
@@ -62,7 +62,7 @@ class SelfAttention(nn.Module):
         self.core = core(score, dim, 1, device, dtype)
         if check_start(start) == "identity":
             zero(self.value)
-        self.residual = start == "identity" if residual is None else residual
+        self.residual = adds_input(start, residual)
 
     def forward(
         self,

@@ -30,8 +30,8 @@ from torch import Tensor, nn
 from ..cards import Card
 from ..ops import attend, expect
 from ..ops.attention import Score
-from ._gate import StartOption, check_size, check_start, check_variant, zero
-from ._windows import check_residual, cut, default_heads, join, relative_index, truncated
+from ._gate import StartOption, adds_input, check_size, check_start, check_variant, zero
+from ._windows import cut, default_heads, join, relative_index, truncated
 
 VARIANTS = ("official", "masked")
 
@@ -67,7 +67,7 @@ class WindowAttention(nn.Module):
         self.channels, self.window = check_size(channels, "channels"), check_size(window, "window")
         self.heads = default_heads(channels, heads)
         self.masked = check_variant(variant, VARIANTS) == "masked"
-        self.residual = check_residual(check_start(start), residual)
+        self.residual = adds_input(check_start(start), residual)
         self.qkv = nn.Linear(channels, 3 * channels, device=device, dtype=dtype)
         self.output = nn.Linear(channels, channels, device=device, dtype=dtype)
         truncated(self.qkv, self.output)

@@ -23,8 +23,8 @@ from torch.overrides import handle_torch_function, has_torch_function
 from ..cards import Card
 from ..errors import RegardError
 from ..ops import attend, expect, from_tokens, to_tokens
-from ._gate import StartOption, check_size, check_start, zero
-from ._windows import check_residual, truncated
+from ._gate import StartOption, adds_input, check_size, check_start, zero
+from ._windows import truncated
 from .multihead import check_heads
 
 
@@ -52,7 +52,7 @@ class CrossCovarianceAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.dim, self.heads = check_size(dim, "dim"), check_heads(dim, heads)
-        self.residual = check_residual(check_start(start), residual)
+        self.residual = adds_input(check_start(start), residual)
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1, device=device, dtype=dtype))
         self.qkv = nn.Linear(dim, 3 * dim, bias, device, dtype)
         self.output = nn.Linear(dim, dim, device=device, dtype=dtype)
