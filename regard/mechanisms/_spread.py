@@ -21,5 +21,8 @@ def deviation(shift: Tensor) -> Tensor:
 
 
 def at_least(x: Tensor, least: float) -> Tensor:
-    """√(x² + least²)."""
-    return torch.hypot(x, torch.full_like(x, least))
+    """√(x² + least²); to ONNX, which knows no ``hypot``, as the norm of the two."""
+    other = torch.full_like(x, least)
+    if torch.compiler.is_exporting():
+        return torch.linalg.vector_norm(torch.stack((x, other), -1), dim=-1)
+    return torch.hypot(x, other)

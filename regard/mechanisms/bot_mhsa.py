@@ -85,7 +85,7 @@ class BottleneckAttention(nn.Module):
         )
         bias = self.positions(query.unflatten(2, x.shape[2:]))
         gathered = attend(query, key, value, bias=bias)
-        out = gathered.transpose(2, 3).reshape(x.shape)
+        out = gathered.transpose(2, 3).contiguous().view(x.shape)
         return x + out if self.residual else owned(out)
 
     def positions(self, query: Tensor) -> Tensor:

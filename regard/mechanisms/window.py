@@ -100,7 +100,7 @@ class WindowAttention(nn.Module):
         rows, columns = padded.shape[2] // w, padded.shape[3] // w
         shift = self._shift(rows), self._shift(columns)
         if self.shifted:
-            padded = torch.roll(padded, (-shift[0], -shift[1]), (2, 3))
+            padded = _rolled(padded, (-shift[0], -shift[1]))
         allowed = None
         if self.shifted or self.masked:
             down = self._axis(rows, shift[0], height, x.device)
@@ -108,7 +108,7 @@ class WindowAttention(nn.Module):
             allowed = self._allowed(down, across)
         y = join(self._attended(cut(padded, w), allowed), w, columns)
         if self.shifted:
-            y = torch.roll(y, shift, (2, 3))
+            y = _rolled(y, shift)
         y = y[:, :, :height, :width]
         return x + y if self.residual else y
 
@@ -154,6 +154,21 @@ class ShiftedWindowAttention(WindowAttention):
     """Window attention whose grid of windows is moved by half a window."""
 
     shifted = True
+
+
+def _rolled(x: Tensor, by: tuple[int, int]) -> Tensor:
+    """``x [B, C, H, W]``, moved so many pixels down and across; what leaves comes in again.
+
+    ONNX has no roll by a shift that follows from the size, but it can take pixels by number.
+    """
+    if not torch.compiler.is_exporting():
+        return torch.roll(x, by, (2, 3))
+    for axis, moved in zip((2, 3), by, strict=True):
+        size = x.shape[axis]
+        place = torch.arange(size, device=x.device) - moved
+        round_ = size * (place < 0).long() - size * (place >= size).long()
+        x = x.index_select(axis, place + round_)
+    return x
 
 
 CARD = Card(

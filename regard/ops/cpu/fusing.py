@@ -21,6 +21,7 @@ from .kernels.fusing import gate_samples
 from .kernels.multiplying import multiply
 from .kernels.reducing import across, down
 from .layout import Blocks
+from .modulation import destination
 
 Word = Tensor | int | None
 FEW = 1 << 18
@@ -57,7 +58,7 @@ def fused(b: Blocks, steps: tuple[Step, ...], out: Tensor) -> bool:
     most = min(4 if b.rows * b.inner <= FEW else 1, -(-b.outer // threads))
     sizes = (b.rows, b.inner, int(b.last), b.outer, most)
     by_row, by_inner = (kernels[over] is not None for over in (ROWS[b.last], ROWS[not b.last]))
-    product = multiply[by_row, by_inner, out is b.x]
+    product = multiply[by_row, by_inner, destination(b, out)]
     addresses = _addresses(kernels["space"], kernels["channels"], product)
     words = (*addresses, *layers["space"], *layers["channels"])
     gate_samples(-(-b.outer // most), 4 * b.size, b.x, out, *sizes, *words)

@@ -7,6 +7,11 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+LARGE = 1 << 20
+"""Elements of a result from which on it is written past the caches, which it would not stay in."""
+SHORT = 64
+"""A shorter innermost axis is mostly ends, which are written as they come."""
+
 
 class Blocks(NamedTuple):
     """A map and how its memory is divided.
@@ -30,6 +35,11 @@ class Blocks(NamedTuple):
     def size(self) -> int:
         """Elements of the map."""
         return self.outer * self.rows * self.inner
+
+    @property
+    def large(self) -> bool:
+        """Whether a result of this form is written past the caches."""
+        return self.size >= LARGE and self.inner >= SHORT
 
 
 def is_dense(x: Tensor) -> bool:

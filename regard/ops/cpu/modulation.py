@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from ..once import first_derivative_only
-from .kernels.multiplying import multiply
+from .kernels.multiplying import FRESH, OVER, STREAMED, multiply
 from .layout import Blocks, blocks, is_dense, like
 from .sweeping import gradients_of_gates
 
@@ -21,10 +21,15 @@ def product(b: Blocks, gates: Gates, out: Tensor | None = None) -> Tensor:
     """A map times its flat gates, in a new tensor or in one that is given."""
     out = torch.empty_like(b.x) if out is None else out
     row, inner = gates
-    multiply[row is not None, inner is not None, out is b.x](
+    multiply[row is not None, inner is not None, destination(b, out)](
         b.outer * b.rows, 2 * b.size, b.x, out, row, inner, b.rows, b.inner
     )
     return out
+
+
+def destination(b: Blocks, out: Tensor) -> int:
+    """How a product of a map is to be written."""
+    return OVER if out is b.x else STREAMED if b.large else FRESH
 
 
 def modulated(x: Tensor, gates: tuple[Tensor, ...]) -> Tensor | None:

@@ -3,6 +3,7 @@ import torch
 
 from regard.errors import RegardError
 from regard.ops import modulate, using
+from regard.ops.cpu.layout import blocks
 from regard.ops.modulation import reference_modulate
 
 SHAPES = [(2, 19, 17, 23), (1, 70, 13, 9), (3, 5, 41), (2, 6, 5, 4, 7), (4, 1, 8, 8)]
@@ -72,3 +73,23 @@ def test_a_second_derivative_is_refused(with_kernels, drawn):
     x, gate = drawn((2, 8, 9, 9)).requires_grad_(), drawn((2, 8), 1).requires_grad_()
     with pytest.raises(RegardError, match="modulate: the CPU kernel has no second derivative"):
         torch.autograd.grad(modulate(x, gate).square().sum(), gate, create_graph=True)
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
+@pytest.mark.parametrize("kinds", KINDS[:3], ids="+".join)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_what_goes_past_the_caches_is_the_same(
+    shape, kinds, last, drawn, with_kernels, monkeypatch
+):
+    x, gates = drawn(shape, last=last), gates_for(shape, kinds, drawn)
+    usual = modulate(x, *gates)
+    monkeypatch.setattr("regard.ops.cpu.layout.LARGE", 1)
+    monkeypatch.setattr("regard.ops.cpu.layout.SHORT", 1)
+    assert torch.equal(modulate(x, *gates), usual)
+
+
+def test_a_large_map_goes_past_the_caches(with_kernels, drawn):
+    x = drawn((1, 16, 256, 257))
+    gates = gates_for(x.shape, ("channels", "space"), drawn)
+    assert blocks(x).large
+    torch.testing.assert_close(modulate(x, *gates), reference_modulate(x, *gates))

@@ -13,10 +13,10 @@ KINDS = ["none", "causal", "keys", "pairs", "heads and causal"]
 DIM = 6
 
 
-def inputs(sizes, device, scale=1.0):
+def inputs(sizes, device, scale=1.0, draw=0):
     """Queries, keys, values, W, U and v, in float32."""
     batch, heads, queries, keys, hidden, width = sizes
-    numbers = torch.Generator().manual_seed(sum(sizes[2:]))
+    numbers = torch.Generator().manual_seed(sum(sizes[2:]) + 1000 * draw)
     outside = (batch,) if heads is None else (batch, heads)
     shapes = [(*outside, queries, DIM), (*outside, keys, DIM), (*outside, keys, width)]
     shapes += [(heads or 1, DIM, hidden), (heads or 1, DIM, hidden), (heads or 1, hidden)]
@@ -50,45 +50,52 @@ def run(given, dtype, mask=None, causal=False):
     return [t.double() for t in (out.detach(), *(t.grad for t in given))]
 
 
-def compare(given, dtype, mask=None, causal=False):
-    """Errors are at most twice the plain form's in the same type, and one rounding."""
-    given = [t.to(dtype) for t in given]
-    with using("triton"):
-        ours = run(given, dtype, mask, causal)
-    with using("torch"):
-        plain, true = run(given, dtype, mask, causal), run(given, torch.float64, mask, causal)
-    for found, known, exact in zip(ours, plain, true, strict=True):
-        rounding = torch.finfo(dtype).eps * exact.norm()
-        assert (found - exact).norm() <= 2 * (known - exact).norm() + rounding
-        assert found.isfinite().all()
-    if mask is not None and mask.dim() == ours[0].dim():
-        nowhere = ~mask.any(-1)
-        assert not ours[0][nowhere].any()
-        assert not ours[1][nowhere].any()
+def compare(draws, dtype, mask=None, causal=False):
+    """Errors over some draws are at most twice the plain form's in the same type, and one rounding.
+
+    Where a gradient has six numbers, the errors of one draw are luck.
+    """
+    squares = torch.zeros(3, 7, dtype=torch.float64)
+    for draw in draws:
+        given = [t.to(dtype) for t in draw]
+        with using("triton"):
+            ours = run(given, dtype, mask, causal)
+        with using("torch"):
+            plain, true = run(given, dtype, mask, causal), run(given, torch.float64, mask, causal)
+        for i, (found, known, exact) in enumerate(zip(ours, plain, true, strict=True)):
+            pairs = (found - exact, known - exact, torch.finfo(dtype).eps * exact)
+            squares[:, i] += torch.stack([t.square().sum().cpu() for t in pairs])
+            assert found.isfinite().all()
+        if mask is not None and mask.dim() == ours[0].dim():
+            nowhere = ~mask.any(-1)
+            assert not ours[0][nowhere].any()
+            assert not ours[1][nowhere].any()
+    own, plain_ones, rounding = squares.sqrt()
+    assert (own <= 2 * plain_ones + rounding).all()
 
 
 @pytest.mark.parametrize(
     ("sizes", "kind"), [*zip(SIZES, KINDS, strict=False), (SIZES[0], KINDS[4])]
 )
 def test_output_and_gradients(device, sizes, kind):
-    compare(inputs(sizes, device), torch.float32, *mask_of(kind, sizes, device))
+    compare([inputs(sizes, device)], torch.float32, *mask_of(kind, sizes, device))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_halves_are_summed_in_float32(device, dtype):
-    compare(inputs(SIZES[3], device), dtype, *mask_of("pairs", SIZES[3], device))
+    compare([inputs(SIZES[3], device)], dtype, *mask_of("pairs", SIZES[3], device))
 
 
 def test_tanh_far_out_and_near_zero(device):
     """Projections up to some hundreds, whose exponentials overflow; and small ones."""
     for scale in (300.0, 1e-3):
-        compare(inputs((1, None, 5, 9, 4, 3), device, scale), torch.float32)
+        compare([inputs((1, None, 5, 9, 4, 3), device, scale)], torch.float32)
 
 
 def test_large_logits(device):
     given = inputs((1, None, 5, 9, 4, 3), device)
     given[5] *= 200
-    compare(given, torch.float32)
+    compare([given], torch.float32)
 
 
 def test_any_strides(device, with_kernels):
@@ -159,7 +166,8 @@ def test_a_second_derivative_is_refused(device, with_kernels):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sizes", LARGE, ids=str)
 def test_larger_output_and_gradients(device, sizes, kind):
-    compare(inputs(sizes, device), torch.float32, *mask_of(kind, sizes, device))
+    draws = [inputs(sizes, device, draw=draw) for draw in range(3)]
+    compare(draws, torch.float32, *mask_of(kind, sizes, device))
 
 
 @pytest.mark.gpu
