@@ -29,6 +29,7 @@ _PACKAGES = {
     "torchvision": ("vision", "networks of the name torchvision:…"),
     "transformers": ("text", "text models"),
     "tokenizers": ("text", "vocabularies of subwords"),
+    "sacrebleu": ("text", "BLEU and chrF"),
     "pyarrow": ("text", "data sets saved to disk by Hugging Face datasets"),
     "sklearn": ("data", "the embedded digits"),
 }
