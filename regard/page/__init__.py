@@ -1,7 +1,7 @@
 """Plain data → one self-contained HTML file: a pure kit, without torch.
 
 Order: markup → scale → lettering → palette → drawing → tables → figure → forest, scatterplot,
-curves, barchart → colours → pixels → pictures → outlines → document → terminal.
+curves, barchart → colours → pixels → pictures → matrixplot, outlines → document → terminal.
 
 A chart is a function from plain data to ``Markup``; a ``Page`` takes ``Markup`` and writes it.
 """
@@ -13,6 +13,7 @@ from .curves import Series, lines
 from .document import Page
 from .forest import Interval, intervals
 from .markup import Markup, element, embed, join
+from .matrixplot import matrix
 from .outlines import outline
 from .palette import Palette
 from .pictures import colour_bar, gallery, heat, image, overlay
@@ -39,6 +40,7 @@ __all__ = [
     "intervals",
     "join",
     "lines",
+    "matrix",
     "outline",
     "overlay",
     "printable",

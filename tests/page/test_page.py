@@ -29,7 +29,7 @@ def test_the_kit_needs_no_torch_and_nothing_to_its_right():
 
 def test_only_pictures_need_numpy():
     users = {path.stem for path in FOLDER.glob("*.py") if "numpy" in imported(path)}
-    assert users == {"colours", "pixels", "pictures"}
+    assert users == {"colours", "pixels", "pictures", "matrixplot"}
 
 
 def test_every_public_name_is_there_and_documented():
