@@ -15,7 +15,8 @@ class Past:
 
     An attention with heads that is given one as ``past=`` projects only what is new, attends over
     all, and leaves the longer past behind. Its weights take no notice; a past belongs to one layer
-    and one batch.
+    and one batch. Without gradients there is room for as many keys again, so that a step copies
+    what is new and not what is there.
 
     Args:
         fixed: keys and values are those of the first call for ever, as those of an encoder are.
@@ -23,20 +24,47 @@ class Past:
 
     def __init__(self, fixed: bool = False) -> None:
         self.fixed = fixed
-        self.kept: Pair | None = None
+        self.length = 0  # the number of keys kept
+        self._room: Pair | None = None
 
     @property
-    def length(self) -> int:
-        """The number of keys kept."""
-        return 0 if self.kept is None else int(self.kept[0].shape[-2])
+    def kept(self) -> Pair | None:
+        """Keys and values until now."""
+        if self._room is None:
+            return None
+        key, value = self._room
+        return key[..., : self.length, :], value[..., : self.length, :]
+
+    def extend(self, key: Tensor, value: Tensor) -> Pair:
+        """All keys and values, with the new ones at the end."""
+        old = (None, None) if self._room is None else self._room
+        self._room = _put(old[0], key, self.length), _put(old[1], value, self.length)
+        self.length += key.shape[-2]
+        return self.kept or self._room
 
     def select(self, rows: Tensor) -> Past:
         """A past of the given samples, in the order given; a row may be taken several times."""
         other = Past(self.fixed)
         if self.kept is not None:
             key, value = self.kept
-            other.kept = key.index_select(0, rows), value.index_select(0, rows)
+            other._room = key.index_select(0, rows), value.index_select(0, rows)
+            other.length = self.length
         return other
+
+
+def _put(room: Tensor | None, new: Tensor, length: int) -> Tensor:
+    """``room`` with ``new`` after its first ``length`` keys; a larger one where it is full."""
+    if room is None:
+        return new
+    if torch.is_grad_enabled():  # what stands there may be needed for a gradient
+        return torch.cat([room[..., :length, :], new], -2)
+    end = length + new.shape[-2]
+    if end > room.shape[-2]:
+        larger = room.new_empty(*room.shape[:-2], 2 * end, room.shape[-1])
+        larger[..., :length, :] = room[..., :length, :]
+        room = larger
+    room[..., length:end, :] = new
+    return room
 
 
 def continued(past: Past | None, project: Callable[[int], Pair]) -> Pair:
@@ -48,12 +76,9 @@ def continued(past: Past | None, project: Callable[[int], Pair]) -> Pair:
     """
     if past is None:
         return project(0)
-    if past.kept is None:
-        past.kept = project(0)
-    elif not past.fixed:
-        key, value = project(past.length)
-        past.kept = torch.cat([past.kept[0], key], 2), torch.cat([past.kept[1], value], 2)
-    return past.kept
+    if past.fixed and past.kept is not None:
+        return past.kept
+    return past.extend(*project(past.length))
 
 
 def place_of(past: Past | None) -> int:

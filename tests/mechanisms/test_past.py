@@ -22,6 +22,34 @@ def test_one_token_after_the_other_finds_what_causal_attention_finds(name, turn,
     torch.testing.assert_close(in_steps(module, x, given), module(x, causal=True, **given))
 
 
+@pytest.mark.parametrize("name", STEPPING)
+def test_without_gradients_there_is_room_and_the_same_is_found(name, moved, drawn):
+    module, x = moved(regard.get(name, 16, heads=2)), drawn(2, 9, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(in_steps(module, x, {}), module(x, causal=True))
+
+
+def test_gradients_go_through_all_steps(moved, drawn):
+    module, x = moved(regard.get("multihead", 8, heads=2)), drawn(2, 5, 8)
+    found = []
+    for run in (lambda y: in_steps(module, y, {}), lambda y: module(y, causal=True)):
+        y = x.clone().requires_grad_()
+        found.append(torch.autograd.grad(run(y).square().sum(), (y, *module.parameters())))
+    torch.testing.assert_close(*found)
+
+
+def test_a_chosen_past_and_its_origin_do_not_write_into_each_other(moved, drawn):
+    module, x = moved(regard.get("multihead", 8, heads=2)), drawn(2, 6, 8)
+    rows, past = torch.tensor([0, 1]), Past()
+    with torch.no_grad():
+        for i in range(4):
+            module(x[:, i : i + 1], past=past)
+        other = past.select(rows)
+        module(drawn(2, 1, 8, seed=5), past=other)
+        got = module(x[:, 4:5], past=past)
+        torch.testing.assert_close(got, module(x[:, :5], causal=True)[:, 4:])
+
+
 def test_several_tokens_at_once_go_on_from_the_past(moved, drawn):
     module, x, past = moved(regard.get("multihead", 8, heads=2)), drawn(2, 6, 8), Past()
     parts = [module(part, past=past, causal=True) for part in x.split([2, 1, 3], 1)]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .encoder_decoder import EncoderDecoder, Source, evaluating
@@ -113,9 +114,10 @@ def greedy(
         )
         columns: list[Tensor] = []
         while not bool(done.all()):
-            chances = _chances(model, stepper.step(tokens))
-            likeliest, found = chances.max(1)
-            total = torch.where(done, total, total + likeliest)
+            logits = _allowed(model, stepper.step(tokens))
+            found = logits.argmax(1)
+            unlikely = F.cross_entropy(logits, found, reduction="none")  # −log of the likeliest
+            total = torch.where(done, total, total - unlikely)
             tokens = found.masked_fill(done, model.end)
             columns.append(tokens)
             done = done | (tokens == model.end) | (len(columns) >= limits)
@@ -159,7 +161,8 @@ def beam_search(
         stepper: _Stepper = _Cached(model, encoded) if cached else _Uncached(model, encoded)
         beam = _Beam(model, limits, beams, encoded.values.dtype, alpha)
         while beam.alive:
-            stepper.select(beam.advance(_chances(model, stepper.step(beam.tokens))))
+            logits = _allowed(model, stepper.step(beam.tokens))
+            stepper.select(beam.advance(logits.log_softmax(-1)))
     return [sorted(found, key=lambda h: -h.score) for found in beam.found]
 
 
@@ -216,10 +219,11 @@ def _limits(model: EncoderDecoder, source: Source, most: int | None) -> Tensor:
     return limits if model.longest is None else limits.clamp(max=model.longest)
 
 
-def _chances(model: EncoderDecoder, logits: Tensor) -> Tensor:
-    """Log probabilities of the next token, which is neither padding nor a mark of the beginning."""
-    logits[:, [model.pad, model.begin]] = -torch.inf
-    return logits.log_softmax(-1)
+def _allowed(model: EncoderDecoder, logits: Tensor) -> Tensor:
+    """The logits ``[B, V]`` with −∞ for padding and the mark of the beginning, which never come."""
+    for token in (model.pad, model.begin):
+        logits[:, token] = -torch.inf
+    return logits
 
 
 def _hypothesis(model: EncoderDecoder, tokens: list[int], total: float, alpha: float) -> Hypothesis:
