@@ -14,8 +14,8 @@ PACKAGE = Path(regard.__file__).parent
 # A module imports only from modules to its left.
 ORDER = [
     "errors", "cards", "page", "ops", "mechanisms", "catalogue", "surgery", "maps", "checks",
-    "cost", "networks", "data", "tasks", "training", "comparison", "bench", "handbook", "doctor",
-    "cli",
+    "cost", "networks", "data", "tasks", "training", "comparison", "bench", "handbook",
+    "doctor", "cli",
 ]  # fmt: skip
 VERBS = [
     "names", "card", "cite", "get", "sites", "plug", "plugged", "unplug", "save", "load",

@@ -1,6 +1,6 @@
 """Many mechanisms under one budget, and what may be said of them.
 
-Order: student, verdict, statistics, arms, placebo, sources, spec, locking, trial, worker,
+Order: student, verdict, statistics, arms, placebo, sources, spec, locking, attended, trial, worker,
 executors, wording, reading, result, pictures, reporting, plan, setting, grid, progress.
 """
 

@@ -12,6 +12,7 @@ from typing import Any
 from ..data import Images, load_images
 from ..errors import RegardError, unwritable
 from ..networks import input_size
+from ..tasks import keep
 from ..training.checkpoint import write_whole
 from .arms import Arm, parse_arms
 from .executors import Event, Executor, LocalExecutor
@@ -21,7 +22,6 @@ from .reporting import report
 from .result import Comparison
 from .setting import Costs, Setting
 from .spec import METRICS, RESULT, forget_failure
-from .trial import data_folder
 
 Watch = Callable[[Event, "Grid | None"], None]
 REPORT, TABLE = "report.html", "results.csv"
@@ -121,7 +121,7 @@ def prepare(
     folder = Path(out) if out is not None else Path("runs") / _folder_name(plan, images)
     setting = Setting.of(plan, images)
     _make(folder)
-    images.save(data_folder(folder, images.fingerprint))
+    keep(setting.task, folder)
     costs = setting.costs(arms, folder, say)
     arms = (*arms, *setting.controls(arms, costs))
     costs |= setting.costs(arms, folder, say)
@@ -156,16 +156,16 @@ def _make_trials(folder: Path, setting: Setting, arms: tuple[Arm, ...]) -> dict[
 def _facts(
     setting: Setting, arms: tuple[Arm, ...], trials: dict[str, Any], costs: Costs
 ) -> dict[str, Any]:
-    plan, images = setting.plan, setting.feed.images
+    plan, data = setting.plan, setting.task.data
     facts = {
         "arms": [asdict(arm) for arm in arms],
         "trials": trials,
         "costs": costs,
-        "data": {"name": images.name, "text": images.describe(), "key": images.fingerprint},
+        "data": {"name": data.name, "text": data.describe(), "key": data.fingerprint},
         "host": plan.host,
         "start": setting.start,
         "pretrained": plan.pretrained,
-        "validation": images.validation is not None,
+        "validation": setting.task.held_out == "validation",
         "budget": asdict(plan.budget),
         "delta": plan.delta,
         "device": setting.device,

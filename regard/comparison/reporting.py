@@ -11,10 +11,11 @@ from .. import page
 from ..data import Images
 from ..errors import RegardError
 from ..page import Interval, Markup, Page, Palette, Point, Series
+from ..tasks import data_folder
 from .arms import Arm
+from .attended import shown_images
 from .pictures import Shown, pictures
 from .result import Comparison
-from .trial import data_folder, shown_images
 from .wording import shown, shown_row
 
 _COLUMNS = (

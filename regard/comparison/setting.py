@@ -14,9 +14,10 @@ import torch
 from torch import nn
 
 from ..cost import measure
+from ..cost.running import call_of, forward
 from ..data import Images
-from ..networks import build_host, input_channels, widen
-from ..training import Feed
+from ..networks import input_channels, widen
+from ..tasks import ImageTask, Network, Task
 from ..training.checkpoint import write_whole
 from ..training.determinism import deterministic, seeded
 from .arms import PLAIN, Arm, placebos
@@ -40,13 +41,13 @@ class Setting:
 
     Args:
         plan: what is asked.
-        feed: its images, with as many channels as the network takes, on the CPU.
+        task: its images, with as many channels as the network takes, on the CPU.
         device: ``cpu`` or ``cuda``.
         start: ``paper`` from scratch, ``identity`` on loaded weights.
     """
 
     plan: Plan
-    feed: Feed
+    task: Task
     device: str
     start: str
 
@@ -57,26 +58,23 @@ class Setting:
         Raises:
             RegardError: if the network does not take images of so many channels.
         """
-        feed = Feed.of(images, "cpu", input_channels(plan.host))
+        task = ImageTask.of(images, channels=input_channels(plan.host))
         start = "identity" if plan.pretrained else "paper"
-        return cls(plan, feed, device_of(plan.device), start)
+        return cls(plan, task, device_of(plan.device), start)
 
     def spec(self, arm: Arm, seed: int) -> Spec:
         """The specification of one trial."""
-        images = self.feed.images
         budget = replace(self.plan.budget, epochs=arm.epochs(self.plan.budget.epochs))
         return Spec(
             arm=asdict(arm),
             host=self.plan.host,
             pretrained=self.plan.pretrained,
             start=self.start,
-            classes=len(images.classes),
-            channels=self.feed.channels,
-            size=images.train.images.shape[-1],
+            task=self.task.facts(),
             seed=seed,
             budget=asdict(budget),
             device=self.device,
-            data=images.fingerprint,
+            data=self.task.data.fingerprint,
             code=code_fingerprint(arm.mechanism, self.plan.host),
             versions=library_versions(self.plan.host),
         )
@@ -116,7 +114,7 @@ class Setting:
     def _width(self, costs: Costs) -> float:
         parameters = max(cost["parameters"] for cost in costs.values())
         macs = max(cost["macs_per_sample"] for cost in costs.values())
-        return widen(self._host, parameters, int(macs), self.feed.example(1))
+        return widen(self._host, parameters, int(macs), self.task.example(1))
 
     def _lengthened(self, costs: Costs) -> float:
         """How many times the epochs cost as much as the costliest arm: one epoch more at least."""
@@ -126,16 +124,13 @@ class Setting:
         return max(math.ceil(10 * ratio) / 10, (epochs + 1) / epochs)
 
     def _host(self, width: float) -> nn.Module:
-        return build_host(
-            self.plan.host, classes=len(self.feed.images.classes), channels=self.feed.channels,
-            size=self.feed.images.train.images.shape[-1], width=width,
-        )  # fmt: skip
+        return self.task.build(Network(name=self.plan.host, width=width))
 
     def _measured(self, arm: Arm) -> dict[str, Any]:
         with deterministic(), seeded(0):
-            model, _ = build(self.spec(arm, self.plan.seeds[0]), self.feed)
+            model, _ = build(self.spec(arm, self.plan.seeds[0]), self.task)
             model.to(self.device)
-            example = self.feed.example(BATCH).to(self.device)
+            example = self.task.to(self.device).example(BATCH)
             repeats = 20 if _forward_ms(model, example) < QUICK_MS else 3
             cost = measure(model, example, threads=1, repeats=repeats)
         latency, step = cost.latency_ms, cost.train_step_ms
@@ -151,10 +146,11 @@ class Setting:
 
 
 @torch.no_grad()
-def _forward_ms(model: nn.Module, example: torch.Tensor) -> float:
+def _forward_ms(model: nn.Module, example: Any) -> float:
     model.eval()
+    call = call_of(example)
     began = time.perf_counter()
-    model(example)
+    forward(model, call)
     return 1e3 * (time.perf_counter() - began)
 
 

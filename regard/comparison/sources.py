@@ -18,8 +18,11 @@ from ..catalogue import card, source_of
 from ..errors import RegardError
 
 _PACKAGE = Path(__file__).parent.parent
-_CODE = ("cards.py", "catalogue.py", "maps.py", "ops", "surgery", "networks", "data", "training")
-_HERE = ("arms.py", "placebo.py", "trial.py")
+_CODE = (
+    "cards.py", "catalogue.py", "maps.py", "ops", "surgery", "networks", "data", "tasks",
+    "training",
+)  # fmt: skip
+_HERE = ("arms.py", "placebo.py", "attended.py", "trial.py")
 _LIBRARIES = ("timm", "torchvision")
 
 

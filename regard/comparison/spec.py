@@ -32,11 +32,11 @@ class Spec:
         host: name of the network.
         pretrained: published weights are loaded.
         start: ``paper`` from scratch, ``identity`` on loaded weights.
-        classes, channels, size: of the data, as the network takes them.
+        task: its facts beside the data: for images classes, channels and size.
         seed: of weights, order of the data and dropout.
         budget: the fields of :class:`regard.training.Budget`.
         device: ``cpu`` or ``cuda``.
-        data: fingerprint of the images.
+        data: fingerprint of the data.
         code: hash of the code that runs the trial.
         versions: of the libraries that compute.
     """
@@ -45,9 +45,7 @@ class Spec:
     host: str
     pretrained: bool
     start: str
-    classes: int
-    channels: int
-    size: int
+    task: Mapping[str, Any]
     seed: int
     budget: Mapping[str, Any]
     device: str

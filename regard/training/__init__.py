@@ -1,10 +1,9 @@
-"""Training: one loop for every network.
+"""Training: one loop for every network and every task.
 
-Order: checkpoint, budget, determinism, feed, loop.
+Order: checkpoint, budget, determinism, loop.
 """
 
 from .budget import Budget
-from .feed import Feed, evaluate
 from .loop import Run, train
 
-__all__ = ["Budget", "Feed", "Run", "evaluate", "train"]
+__all__ = ["Budget", "Run", "train"]

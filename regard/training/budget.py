@@ -17,8 +17,8 @@ class Budget:
     """What every network of a comparison is given.
 
     Args:
-        epochs: passes over the training images.
-        batch: images a step.
+        epochs: passes over the training data.
+        batch: images, sentences or texts a step.
         rate: highest learning rate of AdamW (Loshchilov and Hutter, arXiv:1711.05101); it rises
             over the first tenth of the steps and then falls to zero along a cosine.
         decay: weight decay, on matrices and kernels only.

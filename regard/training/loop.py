@@ -2,7 +2,7 @@
 
 All randomness of an epoch (order of the data, dropout) is drawn from generators seeded by the run's
 seed and the number of the epoch. So nothing of the random state needs to be kept, and two networks
-trained with one seed see the same images in the same order.
+trained with one seed see the same batches in the same order.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from ..data import Images
 from ..errors import RegardError
-from ..networks import check_host
+from ..tasks import ImageTask, Scores, Task
+from ..tasks.task import Batch, epoch_seed
 from . import checkpoint
 from .budget import Budget, make_optimizer, rate_at
 from .determinism import seeded
-from .feed import Feed, evaluate
 
 OnEpoch = Callable[[Sequence[Mapping[str, float]]], None]
 
@@ -32,22 +32,44 @@ class Run:
     """The result of one training.
 
     Args:
-        epochs: for each epoch ``{"epoch", "loss", "train_accuracy", "accuracy"}``; ``accuracy`` is
-            on validation where there is one, else on test. Nothing is chosen by it.
-        accuracy: share of the test images answered rightly after the last epoch.
-        loss: mean cross-entropy on test after the last epoch.
-        by_class: accuracy for each class, NaN for a class without test images.
+        epochs: for each epoch ``{"epoch", "loss", "train_accuracy"}`` and the task's measures, such
+            as ``"accuracy"``, on validation where there is one, else on test. Nothing is chosen by
+            them.
+        scores: on test after the last epoch.
     """
 
     epochs: tuple[Mapping[str, float], ...]
-    accuracy: float
-    loss: float
-    by_class: tuple[float, ...]
+    scores: Scores
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the test items, images or words or texts, answered rightly."""
+        return self.scores.measures["accuracy"]
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy on test."""
+        return self.scores.loss
+
+    @property
+    def by_class(self) -> tuple[float, ...]:
+        """Of images the accuracy for each class, NaN for a class without test images."""
+        shares = self.scores.parts["by_class"]
+        return tuple(math.nan if share is None else share for share in shares)
+
+    def facts(self) -> dict[str, Any]:
+        """All of it as plain data."""
+        return {
+            **self.scores.measures,
+            "loss": self.scores.loss,
+            **self.scores.parts,
+            "epochs": [dict(epoch) for epoch in self.epochs],
+        }
 
 
 def train(
     model: nn.Module,
-    images: Images,
+    data: Images | Task,
     budget: Budget | None = None,
     *,
     seed: int = 0,
@@ -56,11 +78,12 @@ def train(
     folder: Path | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Run:
-    """Train a network on images and test it after the last epoch.
+    """Train a network on a task and test it after the last epoch.
 
     Args:
-        model: ``[B, C, H, W]`` → ``[B, classes]``; trained in place, moved to ``device``.
-        images: train and test, and validation if wanted.
+        model: for images ``[B, C, H, W]`` → ``[B, classes]``; trained in place, moved to
+            ``device``.
+        data: images, or any task: train and test, and validation if wanted.
         budget: epochs, batch, learning rate, decay.
         seed: of the order of the data and of dropout. The weights are the caller's.
         device: ``cpu``, ``cuda``, ``cuda:1``, …
@@ -73,87 +96,66 @@ def train(
         The run.
 
     Raises:
-        RegardError: if the network's output does not fit the classes, the loss is no longer finite,
+        RegardError: if the network's output does not fit the task, the loss is no longer finite,
             or the folder cannot be written.
     """
     budget = budget or Budget()
-    model.to(device).to(memory_format=torch.channels_last)
-    feed = Feed.of(images, device, channels)
-    check_host(model, len(images.classes), feed.example(2))
+    task = ImageTask.of(data, device, channels) if isinstance(data, Images) else data.to(device)
+    task.prepare(model)
     optimizer = make_optimizer(model, budget)
     epochs = checkpoint.resume(folder, model, optimizer) if folder else []
-    loop = _Loop(model, optimizer, feed, budget, seed)
+    loop = _Loop(model, optimizer, task, budget, seed)
+    scores: Scores | None = None
     for epoch in range(len(epochs), budget.epochs):
         loss, train_accuracy = loop.epoch(epoch)
-        accuracy, _, _ = evaluate(model, feed, images.validation or images.test)
+        scores = task.evaluate(model, task.held_out)
         epochs.append(
             {"epoch": epoch + 1, "loss": loss, "train_accuracy": train_accuracy}
-            | {"accuracy": accuracy}
+            | dict(scores.measures)
         )
         if folder:
             checkpoint.keep(folder, model, optimizer, epochs)
         if on_epoch:
             on_epoch(epochs)
-    accuracy, loss, by_class = evaluate(model, feed, images.test)
-    if not math.isfinite(loss):
-        raise RegardError("the loss on the test images is not finite; a lower rate may work")
-    return Run(tuple(epochs), accuracy, loss, by_class)
+    if scores is None or task.held_out != "test":
+        scores = task.evaluate(model, "test")
+    if not math.isfinite(scores.loss):
+        raise RegardError("the loss on the test part is not finite; a lower rate may work")
+    return Run(tuple(epochs), scores)
 
 
 @dataclass(frozen=True, slots=True)
 class _Loop:
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    feed: Feed
+    task: Task
     budget: Budget
     seed: int
 
     def epoch(self, epoch: int) -> tuple[float, float]:
         """Train for one epoch; mean loss and share of right answers on the way."""
         self.model.train()
-        mixed = self.seed * 1_000_003 + epoch * 7919 + 17
-        order = self._order(mixed)
-        steps = math.ceil(len(order) / self.budget.batch)
-        loss, right = 0.0, 0.0
-        with seeded(mixed):
-            batches = self.feed.batches(self.feed.images.train, self.budget.batch, order)
-            for step, batch in enumerate(batches, start=epoch * steps):
+        order = self.task.order(self.budget.batch, seed=self.seed, epoch=epoch)
+        steps, items, loss, right = len(order), 0, 0.0, 0.0
+        with seeded(epoch_seed(self.seed, epoch)):
+            for step, rows in enumerate(order, start=epoch * steps):
                 # The middle of a step, so that neither the first nor the last one stands still.
-                found = self._step(*batch, (step + 0.5) / (self.budget.epochs * steps))
-                loss, right = loss + found[0], right + found[1]
+                share = (step + 0.5) / (self.budget.epochs * steps)
+                mean, count, hits = self._step(self.task.batch(rows), share)
+                items, loss, right = items + count, loss + mean * count, right + hits
                 if not math.isfinite(loss):
                     raise RegardError(
                         f"the loss is no longer finite in epoch {epoch + 1}; a learning rate "
                         f"below {self.budget.rate:g} may work"
                     )
-        return loss / len(order), right / len(order)
+        return loss / items, right / items
 
-    def _order(self, seed: int) -> Tensor:
-        """All training images, shuffled; a last batch of one, which BatchNorm refuses, is left."""
-        size = len(self.feed.images.train)
-        generator = torch.Generator().manual_seed(seed % (1 << 63))
-        order = torch.randperm(size, generator=generator)
-        return order[:-1] if size > 1 and size % self.budget.batch == 1 else order
-
-    def _step(self, x: Tensor, labels: Tensor, share: float) -> tuple[float, float]:
-        """One step of the optimizer: summed loss and number of right answers."""
+    def _step(self, batch: Batch, share: float) -> tuple[float, int, float]:
+        """One step of the optimizer: mean loss, number of items and of right answers."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.budget.rate * rate_at(share) * group["factor"]
         self.optimizer.zero_grad()
-        logits = self._forward(x)
-        loss = F.cross_entropy(logits, labels)
-        loss.backward()
+        loss = self.task.loss(self.model, batch)
+        loss.mean.backward()
         self.optimizer.step()
-        right = (logits.detach().argmax(1) == labels).sum()
-        return float(loss.detach()) * len(labels), float(right)
-
-    def _forward(self, x: Tensor) -> Tensor:
-        try:
-            logits: Tensor = self.model(x)
-        except ValueError as error:
-            if "more than 1 value per channel" not in str(error):
-                raise
-            raise RegardError(
-                "batch normalisation cannot learn from one image a step; batch 2 or more would work"
-            ) from error
-        return logits
+        return float(loss.mean.detach()), loss.items, loss.right

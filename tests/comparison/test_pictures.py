@@ -8,8 +8,8 @@ from safetensors.numpy import save_file
 from regard.comparison.pictures import Shown, _corners, _ends, pictures
 from regard.comparison.reading import names_of, read_grid
 from regard.comparison.spec import MAPS
-from regard.comparison.trial import data_folder
 from regard.data import Images
+from regard.tasks import data_folder
 
 
 @pytest.fixture

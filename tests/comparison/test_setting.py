@@ -41,10 +41,10 @@ def with_controls(setting, folder):
 def test_costs_are_those_of_the_network_as_it_is_trained(setting_of, tmp_path):
     setting = setting_of(mechanisms=MECHANISMS)
     for arm in parse_arms(MECHANISMS):
-        model, _ = build(setting.spec(arm, 0), setting.feed)
+        model, _ = build(setting.spec(arm, 0), setting.task)
         cost = setting.costs([arm], tmp_path)[arm.label]
         assert cost["parameters"] == sum(p.numel() for p in model.parameters())
-        assert cost["macs_per_sample"] == count_macs(model, setting.feed.example(1))
+        assert cost["macs_per_sample"] == count_macs(model, setting.task.example(1))
         assert cost["latency_ms"] > 0
         assert cost["train_step_ms"] > 0
         assert "batch 24" in cost["measured_with"]
@@ -119,8 +119,9 @@ def test_controls_come_in_a_fixed_order(setting_of, tmp_path):
 def test_a_specification_says_what_is_trained(setting_of):
     setting = setting_of(mechanisms="se")
     spec = setting.spec(parse_arms("se")[1], 3)
-    assert (spec.seed, spec.classes, spec.channels, spec.size) == (3, 2, 1, 8)
-    assert spec.data == setting.feed.images.fingerprint
+    assert spec.seed == 3
+    assert spec.task == {"kind": "images", "classes": 2, "channels": 1, "size": 8}
+    assert spec.data == setting.task.data.fingerprint
     assert (spec.host, spec.start, spec.device, spec.pretrained) == ("small", "paper", "cpu", False)
     assert spec.versions["torch"]
 
@@ -135,13 +136,13 @@ def test_on_published_weights_mechanisms_start_as_the_identity(data):
 def test_colour_does_not_go_into_a_grey_network(setting_of, monkeypatch):
     setting = setting_of()
     monkeypatch.setattr(module, "input_channels", lambda host: 4)
-    grey = Setting.of(setting.plan, setting.feed.images)
-    assert grey.feed.channels == 4
+    grey = Setting.of(setting.plan, setting.task.data)
+    assert grey.task.channels == 4
     three = replace(
-        setting.feed.images,
+        setting.task.data,
         **{
             role: replace(split, images=split.images.repeat(3, 1))
-            for role, split in setting.feed.images.splits().items()
+            for role, split in setting.task.data.splits().items()
         },
         fingerprint="",
     )

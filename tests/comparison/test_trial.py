@@ -2,17 +2,18 @@ import json
 import shutil
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 
+from regard.comparison import attended
 from regard.comparison import trial as module
 from regard.comparison.arms import Arm, parse_arms
+from regard.comparison.attended import shown_images
 from regard.comparison.grid import prepare
 from regard.comparison.setting import Setting
 from regard.comparison.spec import MAPS, METRICS, RESULT, SPEC, TIMING, Spec
-from regard.comparison.trial import build, run_trial, shown_images
+from regard.comparison.trial import build, run_trial
 from regard.data import load_images
 from regard.errors import RegardError
 from regard.maps import Map
@@ -144,8 +145,8 @@ def test_one_seed_gives_all_arms_the_same_host(setting, host_file, host):
         made = replace(setting.plan, host=host_file(DROPPING), mechanisms="se@layer1,eca@layer2")
         setting = replace(setting, plan=made)
     arms = parse_arms(setting.plan.mechanisms)
-    hosts = [host_of(build(setting.spec(arm, 4), setting.feed)[0]) for arm in arms]
-    other = host_of(build(setting.spec(arms[0], 5), setting.feed)[0])
+    hosts = [host_of(build(setting.spec(arm, 4), setting.task)[0]) for arm in arms]
+    other = host_of(build(setting.spec(arms[0], 5), setting.task)[0])
     for found in hosts[1:]:
         assert found.keys() == hosts[0].keys()
         assert all(torch.equal(found[k], hosts[0][k]) for k in found)
@@ -156,7 +157,7 @@ def test_a_seed_also_decides_the_mechanism(setting):
     arm = parse_arms("se")[1]
 
     def plugged_of(seed):
-        handle = build(setting.spec(arm, seed), setting.feed)[1]
+        handle = build(setting.spec(arm, seed), setting.task)[1]
         return torch.cat([p.detach().flatten() for p in handle.parameters()])
 
     assert torch.equal(plugged_of(0), plugged_of(0))
@@ -177,7 +178,7 @@ def build(num_classes, in_channels):
     )
     setting = replace(setting, plan=replace(setting.plan, host=host, mechanisms="se@0"))
     plain = Arm(label="none")
-    biases = [build(setting.spec(plain, seed), setting.feed)[0][1].bias[0] for seed in (0, 0, 1)]
+    biases = [build(setting.spec(plain, seed), setting.task)[0][1].bias[0] for seed in (0, 0, 1)]
     assert biases[0] == biases[1] != biases[2]
 
 
@@ -191,7 +192,7 @@ def build(num_classes):
     )
     folder = trial_of("se@0", host=host, mechanisms="se@0")
     run_trial(folder)
-    assert Spec.load(folder).channels == 3
+    assert Spec.load(folder).task["channels"] == 3
     assert (folder / RESULT).exists()
 
 
@@ -251,16 +252,16 @@ def test_a_collapsed_localiser_is_noted():
     small = Map("stem.conv", "theta", 0.05 * eye, (8, 8))
     outside = Map("stem.conv", "theta", eye + 10, (8, 8))
     broken = Map("stem.conv", "theta", eye * float("nan"), (8, 8))
-    assert module._warnings([kept]) == []
+    assert attended._warnings([kept]) == []
     for bad in (small, outside, broken):
-        (note,) = module._warnings([bad])
+        (note,) = attended._warnings([bad])
         assert "the localiser at stem.conv has collapsed" in note
 
 
 def test_slow_parts_of_a_card_slow_the_mechanism_and_not_the_host(setting, monkeypatch):
     arm = parse_arms("se@layer1.*.conv1")[1]
     spec = setting.spec(arm, 0)
-    model, _ = build(spec, setting.feed)
+    model, _ = build(spec, setting.task)
     card = replace(module.card("se"), slow={"expand": 0.5, "weight": 0.1})
     monkeypatch.setattr(module, "card", lambda name: card)
     place = "layer1.0.conv1.regard.after.mechanism"
@@ -271,8 +272,3 @@ def test_slow_parts_of_a_card_slow_the_mechanism_and_not_the_host(setting, monke
             f"{place}.expand.bias": 0.5,
         }
     )
-
-
-def test_by_class_has_no_number_for_a_class_without_test_images():
-    run = module.Run(({"epoch": 1, "loss": 1.0, "accuracy": 0.5},), 0.5, 1.0, (0.5, np.nan))
-    assert module._result(run, [])["by_class"] == [0.5, None]

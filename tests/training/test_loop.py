@@ -135,7 +135,7 @@ def test_a_test_loss_that_is_not_finite_is_no_result(stripes):
         def forward(self, x):
             return super().forward(x.flatten(1)) * (1.0 if self.training else math.inf)
 
-    with pytest.raises(RegardError, match="on the test images is not finite"):
+    with pytest.raises(RegardError, match="on the test part is not finite"):
         train(Exploding(64, 2), stripes, BUDGET)
 
 
