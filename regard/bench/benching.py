@@ -14,6 +14,7 @@ import torch
 
 from ..cost import Quartiles
 from ..cost.timing import elapsed_ms, threads_set
+from ..errors import RegardError
 from .allocator import memory_kept
 from .case import Case
 from .cases import cases
@@ -75,7 +76,15 @@ def contenders_of(case: Case, scope: Scope) -> tuple[str, ...]:
 
 def _checked(case: Case, scope: Scope, watch: Watch) -> Wrong | None:
     watch(f"checking {case.label}")
-    why = complaint(partial(field_of, case, scope, ("exact", "plain", "ours")))
+    try:
+        why = complaint(partial(field_of, case, scope, ("exact", "plain", "ours")))
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise RegardError(
+            f"{case.label}: batch normalisation cannot learn from one value a channel; a batch of "
+            f"2 or more would work"
+        ) from error
     return Wrong(case, "ours", why) if why else None
 
 

@@ -52,15 +52,15 @@ def gate(x: Tensor, *steps: Step, mask: Tensor | None = None, spent: bool = Fals
 
 def _saved(x: Tensor, steps: tuple[Step, ...], over: bool) -> float:
     """What joining saves: without gradients and with known excitations, all calls but one; else
-    much for a maximum or a second step, and for a mean and a product a gradient as large as the
-    map, or a fresh output."""
+    much for a maximum or a second step, and for a mean and a product half of a gradient as large as
+    the map, or a fresh output."""
     gradients, several = torch.is_grad_enabled(), len(x) >= torch.get_num_threads()
     known = all(isinstance(step.excite, Excitation) for step in steps)
     if not gradients and several and known:
         return math.inf
     if len(steps) > 1 or any("max" in step.stats for step in steps):
         return 4
-    return 1 if gradients else over / 6
+    return 0.5 if gradients else over / 6
 
 
 def reference_gate(

@@ -47,7 +47,7 @@ def fused(b: Blocks, steps: tuple[Step, ...], out: Tensor) -> bool:
     threads = torch.get_num_threads()
     if b.outer < threads or _watched_everywhere() or torch.is_autocast_enabled("cpu"):
         return False
-    layers: dict[str, tuple[Word, ...]] = {"space": (None,) * 8, "channels": (None,) * 8}
+    layers: dict[str, tuple[Word, ...]] = {"space": (None,) * 9, "channels": (None,) * 8}
     kernels: dict[str, tuple[Kernel, int] | None] = {"space": None, "channels": None}
     for step in steps:
         found = _over_channels(step, b.x) if step.over == "channels" else _over_space(step, b.x)
@@ -88,16 +88,17 @@ def _over_space(step: Step, x: Tensor) -> tuple[Word, ...] | None:
     top = _top(excite.sigmoid)
     if isinstance(excite, Neighbours):
         taps = _taps(excite.conv, nn.Conv1d, 1)
-        if taps is None or top is None or kinds > 1:
+        if taps is None or top is None or kinds > 1 or taps.numel() > 2 * channels + 1:
             return None
-        return (taps, None, None, None, 0, taps.numel(), kinds, top)
+        ring = excite.conv.padding_mode == "circular"
+        return (taps, None, None, None, 0, taps.numel(), ring, kinds, top)
     reduce, expand = _dense(excite.reduce, channels), _dense(excite.expand, None)
     if reduce is None or expand is None or top is None:
         return None
     units = len(reduce[0])
     if tuple(expand[0].shape) != (channels, units):
         return None
-    return (*reduce, *expand, units, 0, kinds, top)
+    return (*reduce, *expand, units, 0, 0, kinds, top)
 
 
 def _over_channels(step: Step, x: Tensor) -> tuple[Word, ...] | None:
@@ -146,7 +147,8 @@ def _taps(layer: nn.Module, kind: type[nn.Conv1d | nn.Conv2d], inputs: int) -> T
     sizes = layer.kernel_size
     known = layer.weight.shape[:2] == (1, inputs) and all(k % 2 for k in sizes)
     steps = {*layer.stride, *layer.dilation} == {1}
-    kept = layer.padding == tuple(k // 2 for k in sizes) and layer.padding_mode == "zeros"
+    modes = ("zeros", "circular") if kind is nn.Conv1d and inputs == 1 else ("zeros",)
+    kept = layer.padding == tuple(k // 2 for k in sizes) and layer.padding_mode in modes
     taken = known and steps and kept and _numbers(layer.weight)
     return layer.weight.contiguous() if taken else None  # channels last in a network that is
 

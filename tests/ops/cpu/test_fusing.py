@@ -11,7 +11,7 @@ from regard.ops.cpu.fusing import fused
 from regard.ops.cpu.layout import blocks
 
 SHAPES = [(2, 16, 5, 7), (5, 33, 1, 1), (9, 40, 14, 13), (3, 6, 56, 40), (4, 1, 2, 9), (7, 12, 31)]
-NAMES = ["se", "eca", "cbam_channel", "cbam_spatial", "cbam"]
+NAMES = ["se", "eca", "eca_circular", "cbam_channel", "cbam_spatial", "cbam"]
 DRAWS = 8
 
 
@@ -75,8 +75,9 @@ def test_it_is_as_exact_as_the_plain_form(name, shape, last, ties, drawn, assert
 @pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
 @pytest.mark.parametrize("name", NAMES)
 def test_one_kernel_takes_it(name, last, options, drawn):
-    if name in ("se", "cbam_channel") and "variant" in options:
-        options = {"reduction": 3}
+    if "variant" in options:
+        other = {"se": {"reduction": 3}, "eca_circular": {"kernel_size": 7}}
+        options = {**other, "cbam_channel": other["se"]}.get(name, options)
     module = mechanism(name, (4, 8, 6, 6), **options)
     assert is_fused(module, drawn((4, 8, 9, 7), last=last))
 

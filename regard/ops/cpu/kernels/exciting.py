@@ -55,16 +55,22 @@ def bottleneck(pooled, reduce, expand, top, hidden, gates):
 
 
 @njit(fastmath=FAST, error_model="numpy")
-def neighbours(pooled, taps, top, gates):
-    """Means ``[n, 1, C]`` and taps ``[k]`` → gates ``[n, C]``."""
+def neighbours(pooled, taps, ring, top, gates):
+    """Means ``[n, 1, C]`` and taps ``[k]`` → gates ``[n, C]``, the channels in a ring or a row."""
     channels, reach = gates.shape[1], len(taps) // 2
     for n in range(len(gates)):
         gate, mean = gates[n], pooled[n, 0]
         gate[:] = F(0)
         for t in range(len(taps)):
             shift = t - reach
-            for c in range(max(0, -shift), min(channels, channels - shift)):
+            first, last = max(0, -shift), min(channels, channels - shift)
+            for c in range(first, last):
                 gate[c] += taps[t] * mean[c + shift]
+            if ring:
+                for c in range(first):
+                    gate[c] += taps[t] * mean[c + shift + channels]
+                for c in range(last, channels):
+                    gate[c] += taps[t] * mean[c + shift - channels]
         gate_of(gate, top)
 
 

@@ -21,9 +21,10 @@ X, Y, ROWS, INNER, LAST, SAMPLES, MOST = range(7)
 BY_SPACE, BY_CHANNELS, PRODUCT, WIDTH_OF_SPACE, WIDTH_OF_CHANNELS = range(7, 12)
 """Addresses of the kernels that squeeze over space, over channels (0: no such step) and multiply;
 columns in a task of the two, 0 where a task is a row."""
-REDUCE, REDUCE_BIAS, EXPAND, EXPAND_BIAS, UNITS, TAPS, KINDS, TOP = range(12, 20)
-"""The layers over channels: two dense ones of so many hidden units, or taps; statistics."""
-WEIGHTS, HIGH, WIDE, WIDTH, MEAN, SCALE, SHIFT, SPATIAL_TOP = range(20, 28)
+REDUCE, REDUCE_BIAS, EXPAND, EXPAND_BIAS, UNITS, TAPS, RING, KINDS, TOP = range(12, 21)
+"""The layers over channels: two dense ones of so many hidden units, or taps along the channels, in
+a ring or not; statistics."""
+WEIGHTS, HIGH, WIDE, WIDTH, MEAN, SCALE, SHIFT, SPATIAL_TOP = range(21, 29)
 """The window over space: its size, width of the map, place of the mean, and what follows it."""
 
 
@@ -66,7 +67,8 @@ def _over_channels(a, job, first, pooled, hidden, gates):
         expand = (floats(a[EXPAND], (channels, units)), biases)
         bottleneck(pooled, reduce, expand, _number(a[TOP]), hidden, gates)
     else:
-        neighbours(pooled, floats(a[REDUCE], (a[TAPS],)), _number(a[TOP]), gates)
+        taps = floats(a[REDUCE], (a[TAPS],))
+        neighbours(pooled, taps, a[RING] != 0, _number(a[TOP]), gates)
 
 
 @njit(fastmath=FAST, error_model="numpy")
