@@ -58,7 +58,7 @@ def test_a_wrong_kernel_gives_no_timing_at_all(scope, wrong_kernel, monkeypatch)
 
 
 def test_one_sample_under_batch_normalisation_is_said(scope):
-    with pytest.raises(RegardError, match="bam_channel, 1×16×6×6, .*, training: .* batch of 2"):
+    with pytest.raises(RegardError, match=r"bam_channel, 1×16×6×6, .*, training: .* batch of 2"):
         bench(replace(scope, mechanisms="bam_channel", shapes=((1, 16, 6, 6),)))
 
 
