@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-LARGE = 1 << 20
-"""Elements of a result from which on it is written past the caches, which it would not stay in."""
+LARGE = 1 << 22
+"""Elements of a result from which on it is written past the caches: it would not stay in them. What
+would is read again from memory then, which costs more than is saved."""
 SHORT = 64
 """A shorter innermost axis is mostly ends, which are written as they come."""
 

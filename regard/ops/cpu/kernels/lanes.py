@@ -14,8 +14,8 @@ from numba import njit, types
 from numba.extending import intrinsic, models, register_model
 
 COUNT = 8
-LINE = 64
-"""Bytes of a line of the cache."""
+LINE = 16
+"""Floats of a line of the cache."""
 _FLOATS = ir.VectorType(ir.FloatType(), COUNT)
 
 
@@ -88,4 +88,4 @@ def stream(context: Any, address: Any, value: Any) -> Any:
 @njit(inline="always")
 def before_line(address, size):
     """Floats from an address up to the first whole line, at most ``size``."""
-    return min(size, -address % LINE // 4)
+    return min(size, -address // 4 % LINE)

@@ -6,7 +6,7 @@ import numpy as np
 from numba import carray, njit
 
 from ..kernel import MOST_ARGUMENTS, Kernel
-from .lanes import COUNT, before_line, load, spread, stream, times
+from .lanes import COUNT, LINE, before_line, load, spread, stream, times
 from .memory import floats
 
 F = np.float32
@@ -48,19 +48,22 @@ def _plain(given, made, scale, gate, by_row, by_inner):
 
 @njit(inline="always")
 def _stream(given, made, scale, gate, by_row, by_inner):
-    """One row: its ends as they come, in between eight at a time."""
+    """One row: its ends as they come, whole lines of the cache in between past the caches.
+
+    A line that is written only in part past the caches costs more than it saves.
+    """
     size, x, y, g = len(given), given.ctypes.data, made.ctypes.data, gate.ctypes.data
-    i, scales = before_line(y, size), spread(scale)
-    _plain(given[:i], made[:i], scale, gate[:i], by_row, by_inner)
-    while i + COUNT <= size:
-        value = load(x + 4 * i)
+    begin, scales = before_line(y, size), spread(scale)
+    end = begin + (size - begin) // LINE * LINE
+    _plain(given[:begin], made[:begin], scale, gate[:begin], by_row, by_inner)
+    for at in range(4 * begin, 4 * end, 4 * COUNT):
+        value = load(x + at)
         if by_row:
             value = times(value, scales)
         if by_inner:
-            value = times(value, load(g + 4 * i))
-        stream(y + 4 * i, value)
-        i += COUNT
-    _plain(given[i:], made[i:], scale, gate[i:], by_row, by_inner)
+            value = times(value, load(g + at))
+        stream(y + at, value)
+    _plain(given[end:], made[end:], scale, gate[end:], by_row, by_inner)
 
 
 def _variant(by_row: bool, by_inner: bool, into: int) -> Kernel:
