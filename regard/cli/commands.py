@@ -180,14 +180,14 @@ COMMANDS: dict[str, Callable[[Namespace], Answer]] = {
 def _plan(options: Namespace) -> Any:
     from ..comparison import Plan
 
-    default = Plan()
+    names = ("host", "mechanisms", "seeds", "dim")
+    asked = {"host": options.on, **{n: getattr(options, n) for n in names[1:]}}
+    default = Plan(data=options.data, reading=_reading(options))
     given = {n: getattr(options, n) for n in ("epochs", "batch", "rate", "decay")}
-    return Plan(
-        data=options.data,
-        host=options.on,
-        mechanisms=default.mechanisms if options.mechanisms is None else options.mechanisms,
+    return replace(
+        default,
+        **{name: value for name, value in asked.items() if value is not None},
         controls=options.controls,
-        seeds=options.seeds,
         budget=replace(default.budget, **{n: v for n, v in given.items() if v is not None}),
         size=options.size,
         validation=options.validation,
@@ -196,6 +196,15 @@ def _plan(options: Namespace) -> Any:
         on_bad="skip" if options.skip_bad else "error",
         device=options.device,
     )
+
+
+def _reading(options: Namespace) -> Any:
+    from ..tasks import Reading
+
+    names = (
+        "task", "target", "columns", "reverse", "test", "unit", "tokens", "longest", "measure",
+    )  # fmt: skip
+    return Reading(**{name: getattr(options, name) for name in names})
 
 
 def _scope(options: Namespace) -> Any:

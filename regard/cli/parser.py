@@ -11,6 +11,12 @@ from .. import __version__
 from ..errors import nearest
 
 HOST = "small, timm:NAME, torchvision:NAME, package.module:factory or path/to/file.py:factory"
+DATA = (
+    "digits, translation, dates, tagging or classification, which are embedded; a folder with one "
+    "sub-folder of images a class, or of IDX files; a file of text, or a folder with train and test"
+)
+NETWORK = "gru, lstm, transformer, bag, convolution, bigru, bilstm, bigru_attention, with options"
+KINDS = ("images", "translation", "tagging", "classification")
 
 
 class Parser(argparse.ArgumentParser):
@@ -101,43 +107,81 @@ def _compare(commands: Any) -> None:
         commands, "compare", "train mechanisms under one budget and say which one helps"
     )
     add = parser.add_argument
-    add(
-        "data", nargs="?", default="digits", metavar="DATA",
-        help="digits (default), a folder with one sub-folder a class, or a folder of IDX files",
-    )  # fmt: skip
-    add("--on", default="small", metavar="HOST", help=f"the network: {HOST} (default: small)")
+    add("data", nargs="?", default="digits", metavar="DATA", help=f"{DATA} (default: digits)")
+    add("--on", metavar="NETWORK", help=f"{HOST}; for text {NETWORK} (default: the task's own)")
     add(
         "--with", dest="mechanisms", metavar="LIST",
-        help="mechanisms: none,se,cbam(reduction=8),eca@layer2.*+layer3.* "
-        "(default: none,se,eca,cbam,spatial_transformer,multihead)",
+        help="mechanisms: none,se,cbam(reduction=8),eca@layer2.*+layer3.*; for text attention that "
+        "is built in, and networks beside it: none,additive,transformer(heads=8) "
+        "(default for images: none,se,eca,cbam,spatial_transformer,multihead)",
     )  # fmt: skip
     add(
         "--controls", default="auto", metavar="LIST",
-        help="of widened,longer,placebo, or none (default: widened on small)",
+        help="of widened,longer,placebo, or none (default: widened, where a network can be)",
     )  # fmt: skip
     add(
-        "--seeds", type=_seeds, default="5", metavar="N",
-        help="how many, or a list such as 0,3,7 (default: 5)",
+        "--seeds", type=_seeds, metavar="N",
+        help="how many, or a list such as 0,3,7 (default: 5 or 3)",
     )  # fmt: skip
-    add("--epochs", type=_count, metavar="N", help="passes over the training images (default: 3)")
-    add("--batch", type=_count, metavar="N", help="images a step (default: 64)")
-    add("--rate", type=float, metavar="X", help="highest learning rate (default: 0.006)")
-    add("--decay", type=float, metavar="X", help="weight decay (default: 0.05)")
+    _add_budget(add)
+    _add_reading(parser)
+    add("--pretrained", action="store_true", help="start from published weights")
+    add(
+        "--delta", type=float, default=0.5, metavar="X",
+        help="largest difference in points that does not matter (default: 0.5)",
+    )  # fmt: skip
+    add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: auto")
+    add("--workers", type=_count, metavar="N", help="trials at a time (default: one a core or GPU)")
+    add("--out", metavar="FOLDER", help="where trials and report go (default: runs/DATA-NETWORK)")
+
+
+def _add_budget(add: Any) -> None:
+    add(
+        "--epochs", type=_count, metavar="N",
+        help="passes over the training data (default: 3, for text the task's own)",
+    )  # fmt: skip
+    add("--batch", type=_count, metavar="N", help="images or texts a step (default: 64)")
+    add(
+        "--rate", type=float, metavar="X",
+        help="highest learning rate (default: 0.006, for text the task's own)",
+    )  # fmt: skip
+    add("--decay", type=float, metavar="X", help="weight decay (default: 0.05 on embedded data)")
+    add(
+        "--dim", type=_count, metavar="N",
+        help="width of networks on text (default: 64 on embedded data, else the task's own)",
+    )  # fmt: skip
+
+
+def _add_reading(parser: Any) -> None:
+    """How data is read."""
+    add = parser.add_argument_group("data").add_argument
+    add("--task", choices=KINDS, help="where the form of the data does not tell it")
+    add("--target", metavar="FILE", help="the translations of DATA, line by line")
+    add(
+        "--columns", type=_columns, default=(), metavar="LIST",
+        help="names or numbers of columns: text,label or source,target; of tags one, such as xpos",
+    )  # fmt: skip
+    add("--reverse", action="store_true", help="translate the other way")
+    add("--test", metavar="FILE", help="test on this (default: a share of DATA)")
+    add(
+        "--unit", metavar="UNIT",
+        help="of text: words, characters, subwords, or two of them for source,target "
+        "(default: words)",
+    )  # fmt: skip
+    add("--tokens", type=_count, metavar="N", help="of a vocabulary at most")
+    add("--longest", type=_count, metavar="N", help="leave out what has more characters or words")
+    add(
+        "--measure", metavar="NAME",
+        help="what is compared: bleu, chrf or exact; accuracy or f1 (default: accuracy, for "
+        "translation bleu, and exact on embedded data)",
+    )  # fmt: skip
     add("--size", type=_count, metavar="N", help="resize images to N by N pixels")
     add(
         "--validation", type=float, default=0.0, metavar="X",
         help="share of train held out for learning curves and for choices of yours, so that the "
         "test images are used once, at the end (default: 0, curves on the test images)",
     )  # fmt: skip
-    add("--pretrained", action="store_true", help="start from published weights")
-    add(
-        "--delta", type=float, default=0.5, metavar="X",
-        help="largest difference in points that does not matter (default: 0.5)",
-    )  # fmt: skip
-    add("--skip-bad", action="store_true", help="leave out images that cannot be read")
-    add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: auto")
-    add("--workers", type=_count, metavar="N", help="trials at a time (default: one a core or GPU)")
-    add("--out", metavar="FOLDER", help="where trials and report go (default: runs/DATA-HOST)")
+    add("--skip-bad", action="store_true", help="leave out what cannot be read")
 
 
 def _report(commands: Any) -> None:
@@ -224,6 +268,10 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
     return int(text)
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _seeds(text: str) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
 """Many mechanisms under one budget, and what may be said of them.
 
-Order: student, verdict, statistics, arms, placebo, sources, spec, locking, attended, trial, worker,
-executors, wording, reading, result, pictures, reporting, plan, setting, grid, progress.
+Order: student, verdict, statistics, arms, recipes, placebo, sources, spec, locking, attended,
+trial, worker, executors, wording, reading, measures, result, pictures, protocol, reporting, plan,
+setting, grid, progress.
 """
 
 from .grid import compare

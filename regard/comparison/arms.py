@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,15 +9,19 @@ from typing import Any
 
 from torch import nn
 
+from ..cards import Card
 from ..catalogue import card, options_of
 from ..errors import RegardError, nearest
 from ..networks import default_sites, first_convolution, last_stage
+from ..networks.sequences.aligners import KINDS as ALIGNERS
 from ..surgery import Plugged, plug
+from ..tasks.grammar import as_tuple, options_from, parts_of, split
+from ..tasks.network import NETWORKS, Network
+from ..tasks.network import options_of as network_options
 
 PLAIN = "none"
 CONTROLS = ("widened", "longer", "placebo")
-_FORM = "NAME, NAME(option=value), NAME@SITES or NAME(option=value)@SITES"
-_CLOSING = {"(": ")", "[": "]", "{": "}"}
+_PLACE = ("device", "dtype")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,13 +30,14 @@ class Arm:
 
     Args:
         label: its name in tables; arms differ in it.
-        mechanism: what is plugged, None for the plain network.
+        mechanism: what is plugged, or built into a network for text; None for the plain network.
         options: of the mechanism.
         at: site patterns joined by ``+``; None puts it where its card says.
         width: of the host's channels, for the widened control.
         lengthened: factor on the epochs, for the control trained longer.
         placebo: the mechanism's statistics are replaced by their running means.
         control: it is there to be compared with, not a candidate.
+        on: for text, a network that takes the place of the host; then the options are its own.
     """
 
     label: str
@@ -45,6 +48,28 @@ class Arm:
     lengthened: float = 1.0
     placebo: bool = False
     control: bool = False
+    on: str | None = None
+
+    def network(self, host: str, kind: str, pretrained: bool = False) -> Network:
+        """What a task is to build: the host, or this arm's own network.
+
+        Into a network for text attention is built; into a host for images it is plugged later.
+
+        Args:
+            host: its name, for text with options if wanted.
+            kind: of the task.
+            pretrained: load published weights.
+
+        Raises:
+            RegardError: if there is no such host.
+        """
+        if self.on is not None:
+            return Network(name=self.on, options=self.options, width=self.width)
+        found = replace(Network.parse(host, kind), width=self.width, pretrained=pretrained)
+        if kind == "images":
+            return found
+        mechanism = self.mechanism or PLAIN
+        return replace(found, attention=mechanism, attention_options=self.options)
 
     def plug_into(self, model: nn.Module, example: Any, start: str) -> Plugged | None:
         """Plug this arm's mechanism into a host; None for the plain network.
@@ -56,7 +81,7 @@ class Arm:
         if self.mechanism is None:
             return None
         at: Any = _patterns(self.at) if self.at else _default_place(self.mechanism, model)
-        options = {"start": start, **{name: _as_tuple(v) for name, v in self.options.items()}}
+        options = {"start": start, **{name: as_tuple(v) for name, v in self.options.items()}}
         try:
             return plug(model, self.mechanism, at, example=example, **options)
         except RegardError as error:
@@ -68,23 +93,39 @@ class Arm:
 
     def identity(self) -> dict[str, Any]:
         """What of it decides a training, beside the epochs: neither its name nor its role."""
-        names = ("mechanism", "options", "at", "width", "placebo")
+        names = ("on", "mechanism", "options", "at", "width", "placebo")
         return {name: getattr(self, name) for name in names}
 
 
-def parse_arms(text: str) -> tuple[Arm, ...]:
+def parse_arms(text: str, kind: str = "images") -> tuple[Arm, ...]:
     """Arms from ``none,se,eca(kernel_size=5),cbam@layer3.*``; the plain network comes first.
 
     Each is a mechanism's name, then options in parentheses if wanted, then ``@`` and a site pattern
     or several joined by ``+``, as of :func:`regard.plug`.
 
+    For text, ``none,dot,transformer(heads=8)``: an attention is built into the host, where it has
+    its place; the name of a network stands for that network alone. Without ``none`` the others are
+    compared with the first.
+
+    Args:
+        text: as above.
+        kind: of the task.
+
     Raises:
         RegardError: for an unknown mechanism or option, or one arm given twice.
     """
-    arms = [_arm(part) for part in _split(text)]
-    if all(arm.mechanism is None for arm in arms):
+    images = kind == "images"
+    arms = [_arm(part) if images else _arm_on_text(part, kind) for part in split(text)]
+    if images and all(arm.mechanism is None for arm in arms):
         raise RegardError(f"{text!r} names no mechanism; an example is none,se,cbam")
-    arms = [Arm(label=PLAIN), *(arm for arm in arms if arm.mechanism is not None)]
+    if images:
+        arms = [Arm(label=PLAIN), *(arm for arm in arms if arm.mechanism is not None)]
+    elif len(arms) < 2:
+        raise RegardError(
+            f"{text!r} names {len(arms)} networks; two are compared, such as "
+            f"{PLAIN},multihead or {','.join(NETWORKS[kind][-2:])}"
+        )
+    arms.sort(key=lambda arm: arm.label != PLAIN)
     for index, arm in enumerate(arms):
         same = next((a for a in arms[:index] if a.identity() == arm.identity()), None)
         if same is not None:
@@ -100,7 +141,7 @@ def parse_controls(text: str) -> tuple[str, ...]:
     Raises:
         RegardError: for an unknown one.
     """
-    names = [name for name in _split(text) if name != "none"]
+    names = [name for name in split(text) if name != "none"]
     for name in names:
         if name not in CONTROLS:
             raise RegardError(f"no control is called {name!r}{nearest(name, [*CONTROLS, 'none'])}")
@@ -121,88 +162,41 @@ def placebo_label(label: str) -> str:
 
 
 def _arm(text: str) -> Arm:
-    name, written, at = _parts(text)
+    name, written, at = parts_of(text)
     if name == PLAIN and written is None and at is None:
         return Arm(label=PLAIN)
     if name == PLAIN:
         raise RegardError(f"{text!r}: the plain network takes neither options nor sites")
     found = card(name)
-    options = _options(found.name, written or "", list(options_of(found)))
+    options = options_from(found.name, written or "", _free(found))
     own = ":" in name or name.endswith(".py")
     return Arm(label=text, mechanism=name if own else found.name, options=options, at=at)
 
 
-def _parts(text: str) -> tuple[str, str | None, str | None]:
-    """Name, what stands in its parentheses, and sites; None for what is not there."""
-    end = min((text.find(sign) for sign in "(@" if sign in text), default=len(text))
-    name, rest, written = text[:end].strip(), text[end:], None
-    if rest.startswith("("):
-        close = _closing(rest)
-        written, rest = rest[1:close], rest[close + 1 :].strip()
-    at = rest[1:].strip() if rest.startswith("@") else None
-    if not name or at == "" or (rest and at is None):
-        raise RegardError(f"{text!r} is no arm; the form is {_FORM}")
-    return name, written, at
-
-
-def _closing(text: str) -> int:
-    """Where the bracket closes that the text begins with."""
-    open_ones: list[str] = []
-    for index, letter in enumerate(text):
-        if letter in _CLOSING:
-            open_ones.append(_CLOSING[letter])
-        elif open_ones and letter == open_ones[-1]:
-            open_ones.pop()
-            if not open_ones:
-                return index
-    raise RegardError(f"{text!r} has a bracket that is not closed; the form is {_FORM}")
-
-
-def _options(name: str, written: str, known: list[str]) -> dict[str, Any]:
-    """Options as written; the network gives a mechanism its size, device and type."""
-    free = [option for option in known[1:] if option not in ("device", "dtype")]
-    options: dict[str, Any] = {}
-    for part in _split(written):
-        option, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals:
-            raise RegardError(f"{part!r} is no option of {name}; the form is {name}(option=value)")
-        if option not in free:
-            raise RegardError(f"{name} takes no option {option!r} here{nearest(option, free)}")
-        if option in options:
-            raise RegardError(f"{name}: the option {option!r} is given twice")
-        options[option] = _value(value, f"{name}({option}=…)")
-    return options
-
-
-def _value(text: str, where: str) -> Any:
-    """A number, True, False, None, a quoted text or a tuple of these; any other word is a text."""
+def _arm_on_text(text: str, kind: str) -> Arm:
+    name, written, at = parts_of(text)
+    if at is not None:
+        raise RegardError(f"{text!r}: sites are for images; on text each attention has its place")
+    if name == PLAIN and written is None:
+        return Arm(label=PLAIN)
+    if name in NETWORKS[kind]:
+        options = options_from(name, written or "", network_options(name, kind))
+        return Arm(label=text, on=name, options=options)
+    if kind == "translation" and name in ALIGNERS:
+        options = options_from(name, written or "", ("window",) if name == "local_p" else ())
+        return Arm(label=text, mechanism=name, options=options)
     try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return text
-    try:
-        return json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError):
-        raise RegardError(
-            f"{where}: {text} is no number, text, True, False, None or list of these"
-        ) from None
+        found = card(name)
+    except RegardError as error:
+        known = f"networks for {kind}: {', '.join(NETWORKS[kind])}"
+        raise RegardError(f"{error}\n{known}") from None
+    options = options_from(found.name, written or "", _free(found, ("start",)))
+    return Arm(label=text, mechanism=found.name, options=options)
 
 
-def _as_tuple(value: Any) -> Any:
-    """Lists, as JSON knows them, back to tuples."""
-    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
-
-
-def _split(text: str) -> list[str]:
-    """Parts between commas that stand outside brackets."""
-    parts, depth = [""], 0
-    for letter in text:
-        depth += (letter in _CLOSING) - (letter in _CLOSING.values())
-        if letter == "," and depth <= 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return [part.strip() for part in parts if part.strip()]
+def _free(found: Card, taken: tuple[str, ...] = ()) -> list[str]:
+    """The options that are not given by the network: it says size, device and type."""
+    return [o for o in [*options_of(found)][1:] if o not in (*_PLACE, *taken)]
 
 
 def _patterns(at: str) -> list[str]:

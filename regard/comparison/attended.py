@@ -27,6 +27,8 @@ def keep_maps(model: nn.Module, task: Task, folder: Path) -> list[str]:
 
 def _keep_images(model: nn.Module, task: ImageTask, folder: Path) -> list[str]:
     """Keep what the mechanisms attended to on a few test images; notes on what looks wrong."""
+    if all(PLUGGED not in f".{name}." for name, _ in model.named_modules()):
+        return []
     images = task.data.test.images
     chosen = shown_images(task.data)
     found = _maps(model, task.normalised(images[chosen]))

@@ -9,12 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..data import Images, load_images
 from ..errors import RegardError, unwritable
-from ..networks import input_size
-from ..tasks import keep
+from ..networks import input_channels, input_size
+from ..tasks import Task, keep, open_task
 from ..training.checkpoint import write_whole
-from .arms import Arm, parse_arms
+from .arms import Arm
 from .executors import Event, Executor, LocalExecutor
 from .plan import Plan, device_of
 from .reading import GRID, names_of
@@ -112,14 +111,10 @@ def prepare(
     plan: Plan, out: str | Path | None = None, say: Callable[[str], None] = lambda _: None
 ) -> Grid:
     """Read the data, build the arms, measure their costs and make the trials' folders."""
-    arms = parse_arms(plan.mechanisms)
-    size = input_size(plan.host) if plan.size is None else plan.size
-    say(f"reading {plan.data}")
-    images = load_images(
-        plan.data, size=size, seed=0, validation=plan.validation, on_bad=plan.on_bad
-    )
-    folder = Path(out) if out is not None else Path("runs") / _folder_name(plan, images)
-    setting = Setting.of(plan, images)
+    arms = plan.arms()
+    task = _task(plan, say)
+    folder = Path(out) if out is not None else Path("runs") / _folder_name(plan, task)
+    setting = Setting.of(plan, task)
     _make(folder)
     keep(setting.task, folder)
     costs = setting.costs(arms, folder, say)
@@ -129,6 +124,19 @@ def prepare(
     facts = _facts(setting, arms, trials, costs)
     _write_facts(folder, facts)
     return Grid(folder, facts, {arm.label: arm.epochs(plan.budget.epochs) for arm in arms})
+
+
+def _task(plan: Plan, say: Callable[[str], None]) -> Task:
+    """The data as the network takes it."""
+    size, channels = plan.size, None
+    if plan.kind == "images":
+        size = input_size(plan.host) if size is None else size
+        channels = input_channels(plan.host)
+    say(f"reading {plan.data}")
+    return open_task(
+        plan.data, plan.reading, dim=plan.dim, size=size, channels=channels,
+        validation=plan.validation, on_bad=plan.on_bad,
+    )  # fmt: skip
 
 
 def epochs_done(trial: Path) -> int:
@@ -162,6 +170,8 @@ def _facts(
         "trials": trials,
         "costs": costs,
         "data": {"name": data.name, "text": data.describe(), "key": data.fingerprint},
+        "kind": setting.task.kind,
+        "measure": setting.task.measure,
         "host": plan.host,
         "start": setting.start,
         "pretrained": plan.pretrained,
@@ -205,8 +215,8 @@ def _failure(grid: Grid, failed: dict[Path, str]) -> RegardError:
     )
 
 
-def _folder_name(plan: Plan, images: Images) -> str:
-    name = f"{images.name}-{plan.host}"
+def _folder_name(plan: Plan, task: Task) -> str:
+    name = f"{task.data.name}-{plan.host}"
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip("._") or "runs"
 
 

@@ -13,7 +13,11 @@ from safetensors import SafetensorError, safe_open
 
 from .. import page
 from ..data import Images
+from ..errors import RegardError
 from ..page import Markup
+from ..tasks import data_folder
+from .attended import shown_images
+from .result import Comparison
 from .spec import MAPS
 
 Array = npt.NDArray[np.float32]
@@ -48,6 +52,26 @@ class Shown:
             for value, image, name in zip(values, self.pixels, self.names, strict=True)
         ]
         return [page.gallery(items), _bar(ends, what)]
+
+
+def attended(comparison: Comparison) -> list[Markup]:
+    """What the first finished seed of each arm attended to."""
+    grid, folder = comparison.grid, comparison.folder
+    try:
+        where = data_folder(folder, grid["data"]["key"])
+        images = Images.load(where, check=False)
+    except RegardError as error:
+        return [page.element("p", f"The images are not there any more: {error}")]
+    found: list[Markup] = []
+    for arm in comparison.arms:
+        seeds = comparison.results.get(arm.label, {})
+        if seeds and arm.mechanism is not None and not arm.placebo:
+            seed = min(seeds)
+            key = grid["trials"][arm.label][str(seed)]
+            fragments = pictures(folder / "trials" / key, images)
+            if fragments:
+                found += [page.element("h3", f"{arm.label}, seed {seed}"), *fragments]
+    return [Shown.of(images, shown_images(images)).gallery(), *found] if found else []
 
 
 def pictures(trial: Path, images: Images) -> list[Markup]:

@@ -16,7 +16,7 @@ from ..page import printable
 from .executors import Event
 from .grid import Grid, epochs_done
 from .result import Comparison
-from .wording import shown_row
+from .wording import head_of, shown_row, shown_share
 
 
 class Progress:
@@ -119,8 +119,8 @@ class Progress:
         if event.kind == "failed":
             text = f"failed: {label}, seed {seed}: {event.message}"
         else:
-            accuracy = known.accuracies[label].get(seed)
-            text = f"{label}, seed {seed}: {accuracy or 0.0:.2%}".replace("%", " %")
+            value = known.values[label].get(seed) or 0.0
+            text = f"{label}, seed {seed}: {shown_share(value, known.measure)}"
         line = f"[{len(self.done)}/{len(grid.folders())}{clock_text(self.left(grid))}] {text}"
         self.console.print(Text(printable(line)), soft_wrap=True)
 
@@ -128,7 +128,7 @@ class Progress:
         count = f"{len(self.done)} of {len(grid.folders())} trials finished"
         head = f"{count}{clock_text(self.left(grid))}"
         table = Table(title=Text(head), box=None, header_style="bold", title_justify="left")
-        for column in ("arm", "accuracy (trials)", "difference [95%]", "verdict so far"):
+        for column in ("arm", *head_of(known.measure)[1:2], "difference [95%]", "verdict so far"):
             table.add_column(column)
         for row in known.rows():
             table.add_row(*(Text(printable(cell)) for cell in shown_row(row)[:4]))

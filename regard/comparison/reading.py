@@ -21,9 +21,12 @@ Staleness = Literal["yes", "no", "unknown"]
 """Unknown where a file of the host or of the mechanism is not found from here."""
 
 _PARTS: Mapping[str, type | tuple[type, ...]] = {
-    "arms": list, "trials": dict, "costs": dict, "data": dict, "host": str, "start": str,
+    "arms": list, "trials": dict, "costs": dict, "data": dict, "kind": str, "measure": str,
+    "host": str, "start": str,
     "pretrained": bool, "budget": dict, "delta": float, "device": str,
 }  # fmt: skip
+_ADDED: Mapping[str, Any] = {"kind": "images", "measure": "accuracy"}
+"""What comparisons of images did not say before there were others."""
 _COSTS = ("parameters", "macs_per_sample", "latency_ms")
 
 
@@ -36,6 +39,7 @@ def read_grid(folder: Path) -> dict[str, Any]:
     path = folder / GRID
     try:
         grid: dict[str, Any] = _strict(path.read_text(encoding="utf-8"))
+        grid = {**_ADDED, **grid} if isinstance(grid, dict) else grid
     except OSError as error:
         raise RegardError(
             f"{folder} is no folder of `regard compare`: {GRID} cannot be read: {error.strerror}"
@@ -58,15 +62,19 @@ def names_of(grid: Mapping[str, Any]) -> Names:
     }
 
 
-def read_trial(folder: Path) -> dict[str, Any] | None:
+def read_trial(folder: Path, measure: str = "accuracy") -> dict[str, Any] | None:
     """A trial's result and its seconds; None if it is not finished.
+
+    Args:
+        folder: of the trial.
+        measure: a share that its result is to have.
 
     Raises:
         RegardError: if the result is damaged.
     """
     try:
         result: dict[str, Any] = _strict((folder / RESULT).read_text(encoding="utf-8"))
-        _check_result(result)
+        _check_result(result, measure)
     except OSError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -116,13 +124,13 @@ def _check_grid(grid: dict[str, Any]) -> None:
     _require(0 < grid["delta"] < 1, "delta is no share")
 
 
-def _check_result(result: dict[str, Any]) -> None:
-    _require(_is_number(result["accuracy"]) and 0 <= result["accuracy"] <= 1, "accuracy")
+def _check_result(result: dict[str, Any], measure: str) -> None:
+    _require(_is_number(result[measure]) and 0 <= result[measure] <= 1, measure)
     _require(_is_number(result["loss"]), "loss")
     _require(all(isinstance(note, str) for note in result["notes"]), "notes")
     numbers = [0.0]
     for epoch in result["epochs"]:
-        _require(_is_number(epoch["accuracy"]) and epoch["epoch"] > numbers[-1], "epochs")
+        _require(_is_number(epoch[measure]) and epoch["epoch"] > numbers[-1], "epochs")
         numbers.append(epoch["epoch"])
 
 

@@ -5,28 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from .. import page
-from ..data import Images
-from ..errors import RegardError
 from ..page import Interval, Markup, Page, Palette, Point, Series
-from ..tasks import data_folder
-from .arms import Arm
-from .attended import shown_images
-from .pictures import Shown, pictures
+from .measures import by_length, signatures, table_by_length, table_of_means
+from .pictures import attended
+from .protocol import item_of, plain_of, protocol
 from .result import Comparison
-from .wording import shown, shown_row
+from .wording import name_of, shown, shown_row
 
-_COLUMNS = (
-    "arm",
-    "accuracy (trials)",
-    "difference to plain, points [95% interval]",
-    "verdict",
-    "parameters",
-    "MACs an image",
-    "ms",
-)
 _CLASSES = {"helps": "good", "hurts": "bad"}
 _BESIDE = {"helps": "better", "hurts": "worse"}
 
@@ -43,18 +30,19 @@ def report(comparison: Comparison | str | Path) -> Page:
     grid = comparison.grid
     title = f"Attention compared: {grid['host']} on {grid['data']['name']}"
     made = Page(title, lead=comparison.headline)
-    made.add("All arms", *_notes(comparison), _table(comparison))
+    made.add("All arms", *_notes(comparison), _table(comparison), *_further(comparison))
     sections: dict[str, Sequence[Markup | str]] = {
         "Differences": _differences(comparison, palette),
         "Against the controls": _controls(comparison),
-        "Accuracy against cost": _costs(comparison, palette),
+        f"{_capital(comparison)} by length": _by_length(comparison, palette),
+        f"{_capital(comparison)} against cost": _costs(comparison, palette),
         "Learning curves": _curves(comparison, palette),
-        "What the mechanisms attended to": _attended(comparison),
+        "What the mechanisms attended to": attended(comparison),
     }
     for title, fragments in sections.items():
         if fragments:
             made.add(title, *fragments)
-    return made.add("How it was done", *_protocol(comparison))
+    return made.add("How it was done", *protocol(comparison))
 
 
 def _notes(comparison: Comparison) -> list[Markup]:
@@ -72,9 +60,10 @@ def _differences(comparison: Comparison, palette: Palette) -> list[Markup | str]
         if d.n
     ]
     if not rows:
-        return ["No arm shares a finished seed with the plain network yet."]
+        return [f"No arm shares a finished seed with {plain_of(comparison)} yet."]
     caption = (
-        "Difference in test accuracy to the plain network, paired by seed, with 95% t-intervals; "
+        f"Difference in test {name_of(comparison.measure)} to {plain_of(comparison)}, paired by "
+        "seed, with 95% t-intervals; "
         f"right of the line is better, and within the band of ±{delta:g} points it does not matter"
     )
     chart = page.intervals(rows, caption=caption, band=delta, unit="points", palette=palette)
@@ -90,10 +79,51 @@ def _table(comparison: Comparison) -> Markup:
     ]
     cells = [[_unbroken(cell) for cell in shown_row(row)] for row in rows]
     conditions = next((c["measured_with"] for c in comparison.grid["costs"].values()), "")
-    caption = "Accuracy on test: mean over seeds, and their number"
+    caption = f"{_capital(comparison)} on test: mean over seeds, and their number"
     if conditions:
         caption += f"; latency of a batch: {conditions}"
-    return page.table(_COLUMNS, cells, caption=caption, row_classes=classes)
+    return page.table(_columns(comparison), cells, caption=caption, row_classes=classes)
+
+
+def _columns(comparison: Comparison) -> tuple[str, ...]:
+    plain = "plain" if comparison.grid["kind"] == "images" else f"'{comparison.reference}'"
+    return (
+        "arm",
+        f"{name_of(comparison.measure)} (trials)",
+        f"difference to {plain}, points [95% interval]",
+        "verdict",
+        "parameters",
+        f"MACs {item_of(comparison)}",
+        "ms",
+    )
+
+
+def _further(comparison: Comparison) -> list[Markup]:
+    """The other measures, and how sacrebleu was set."""
+    rows = table_of_means(comparison.results, comparison.measures())
+    if not rows:
+        return []
+    made = page.table(rows[0], rows[1:], caption="Other measures on test, means over seeds")
+    return [made, *(page.element("p", line) for line in signatures(comparison.results))]
+
+
+def _by_length(comparison: Comparison, palette: Palette) -> list[Markup]:
+    found = by_length(comparison.results, comparison.measure)
+    series = [
+        Series(arm, [b.length for b in row], [100 * b.value for b in row])
+        for arm, row in found.items()
+    ]
+    if not series:
+        return []
+    what = name_of(comparison.measure)
+    caption = f"{_capital(comparison)} against the length of the source, mean over seeds"
+    chart = page.lines(
+        series, "tokens of the source", f"{what}, %", caption=caption, palette=palette
+    )
+    rows = table_by_length(comparison.results, comparison.measure)
+    counts = ", ".join(f"{b.label}: {b.sentences:,}" for b in next(iter(found.values())))
+    table = page.table(rows[0], rows[1:], caption=f"The same as a table; sentences of {counts}")
+    return [chart, table]
 
 
 def _controls(comparison: Comparison) -> list[Markup]:
@@ -117,91 +147,55 @@ def _controls(comparison: Comparison) -> list[Markup]:
 
 
 def _costs(comparison: Comparison, palette: Palette) -> list[Markup]:
-    rows = [r for r in comparison.rows() if r["accuracy"] is not None and r["cost"] is not None]
+    what = comparison.measure
+    rows = [r for r in comparison.rows() if r[what] is not None and r["cost"] is not None]
     charts = []
     for key, label in (("latency_ms", "latency of a batch, ms"), ("parameters", "parameters")):
         points = [
             Point(
                 r["arm"],
                 r["cost"][key],
-                100 * r["accuracy"],
-                _percent(r["accuracy_low"]),
-                _percent(r["accuracy_high"]),
+                100 * r[what],
+                _percent(r[f"{what}_low"]),
+                _percent(r[f"{what}_high"]),
             )
             for r in rows
         ]
         if points:
-            caption = f"Test accuracy against {label}; bars: 95% interval of the mean over seeds"
+            name = f"test {name_of(what)}"
+            caption = f"{name[0].upper()}{name[1:]} against {label}"
+            caption += "; bars: 95% interval of the mean over seeds"
             charts.append(
-                page.scatter(points, label, "test accuracy, %", caption=caption, palette=palette)
+                page.scatter(points, label, f"{name}, %", caption=caption, palette=palette)
             )
     return charts
 
 
 def _curves(comparison: Comparison, palette: Palette) -> list[Markup]:
-    series = [
-        Series(label, [e["epoch"] for e in r["epochs"]], [100 * e["accuracy"] for e in r["epochs"]])
-        for label, seeds in comparison.results.items()
-        for r in seeds.values()
-        if r["epochs"]
-    ]
-    if not series:
-        return []
-    images = "held-out validation" if comparison.grid.get("validation") else "test"
-    caption = f"Accuracy on {images} images after each epoch: mean over seeds, thin lines each seed"
-    return [page.lines(series, "epoch", "accuracy, %", caption=caption, palette=palette)]
+    """A chart for each measure that was taken after every epoch."""
+    part = "held-out validation" if comparison.grid.get("validation") else "test"
+    items = {"images": " images"}.get(comparison.grid["kind"], "")
+    charts = []
+    for name in comparison.measures():
+        series = [
+            Series(arm, [e["epoch"] for e in r["epochs"]], [100 * e[name] for e in r["epochs"]])
+            for arm, seeds in comparison.results.items()
+            for r in seeds.values()
+            if r["epochs"] and all(name in e for e in r["epochs"])
+        ]
+        if series:
+            what = name_of(name)
+            caption = f"{what[0].upper()}{what[1:]} on {part}{items} after each epoch"
+            caption += ": mean over seeds, thin lines each seed"
+            charts.append(
+                page.lines(series, "epoch", f"{what}, %", caption=caption, palette=palette)
+            )
+    return charts
 
 
-def _attended(comparison: Comparison) -> list[Markup]:
-    """Maps of the first finished seed of each mechanism."""
-    folder = comparison.folder
-    try:
-        where = data_folder(folder, comparison.grid["data"]["key"])
-        images = Images.load(where, check=False)
-    except RegardError as error:
-        return [page.element("p", f"The images are not there any more: {error}")]
-    found: list[Markup] = []
-    for arm in comparison.arms:
-        seeds = comparison.results.get(arm.label, {})
-        if seeds and arm.mechanism is not None and not arm.placebo:
-            seed = min(seeds)
-            key = comparison.grid["trials"][arm.label][str(seed)]
-            fragments = pictures(folder / "trials" / key, images)
-            if fragments:
-                found += [page.element("h3", f"{arm.label}, seed {seed}"), *fragments]
-    return [Shown.of(images, shown_images(images)).gallery(), *found] if found else []
-
-
-def _protocol(comparison: Comparison) -> list[Markup | str]:
-    grid = comparison.grid
-    budget: dict[str, Any] = grid["budget"]
-    done, total = comparison.done
-    weights = "published weights" if grid["pretrained"] else "from scratch"
-    epochs = "1 epoch" if budget["epochs"] == 1 else f"{budget['epochs']} epochs"
-    controls = [_size(arm, budget["epochs"]) for arm in comparison.arms if arm.control]
-    return [
-        page.element("pre", grid["data"]["text"]),
-        f"Network: {grid['host']}, {weights}; mechanisms with the start '{grid['start']}'. "
-        f"{epochs} of AdamW, batch {budget['batch']}, learning rate up to "
-        f"{budget['rate']:g}, weight decay {budget['decay']:g}, on {grid['device']}. {done} of "
-        f"{total} trials are finished.",
-        "The accuracy is that of the last epoch on test; nothing was chosen on test. One seed "
-        "gives all arms the same host weights and the same order of the data. Intervals are "
-        "t-intervals of each difference over seeds, uncorrected; verdicts are corrected (Holm) for "
-        "the number of mechanisms. The controls are a family of their own, and so is each control "
-        "that mechanisms are held against; all placebos together are one. Inference is over "
-        "training seeds on this one test set, not over other data.",
-        *([f"Controls: {'; '.join(controls)}."] if controls else []),
-    ]
-
-
-def _size(arm: Arm, epochs: int) -> str:
-    """How large a control is."""
-    if arm.placebo:
-        return f"'{arm.label}' squeezes running means instead of the sample"
-    if arm.lengthened != 1:
-        return f"'{arm.label}' is trained for {arm.epochs(epochs)} epochs instead of {epochs}"
-    return f"'{arm.label}' has {arm.width:g} times the channels"
+def _capital(comparison: Comparison) -> str:
+    name = name_of(comparison.measure)
+    return f"{name[0].upper()}{name[1:]}"
 
 
 def _class(verdict: str) -> str:

@@ -15,11 +15,12 @@ from .. import page
 from ..errors import RegardError
 from ..page import aligned, printable
 from ..training.checkpoint import write_whole
-from .arms import PLAIN, Arm, placebo_label
+from .arms import Arm, placebo_label
+from .measures import facts_of, names_in, signatures, tables
 from .reading import Staleness, failures_among, names_of, read_grid, read_trial, staleness_of
 from .statistics import differences_of, paired_differences, summary
 from .verdict import Difference, headline
-from .wording import HEAD, shown_row
+from .wording import head_of, shown_row
 
 _STALE: Mapping[Staleness, str] = {
     "yes": "stale, trained with other code or library versions than there are now; the same "
@@ -27,7 +28,7 @@ _STALE: Mapping[Staleness, str] = {
     "unknown": "whether they are stale cannot be told from here, for a file of the network or of "
     "the mechanism is not found; go to the folder where compare was run",
 }
-COLUMNS = ("arm", "seed", "accuracy", "loss", "seconds", "stale", "trial")
+_TOLD = ("kind", "measure", "host", "start", "budget", "delta", "device", "data")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Comparison:
         results: dict[str, dict[int, Any]] = {}
         finished = {}
         for (label, seed), path in folders.items():
-            found = read_trial(path)
+            found = read_trial(path, grid["measure"])
             if found is not None:
                 results.setdefault(label, {})[seed] = found
                 finished[label, seed] = path
@@ -75,14 +76,24 @@ class Comparison:
 
     @cached_property
     def arms(self) -> tuple[Arm, ...]:
-        """All arms, the plain network first."""
+        """All arms, the one first that the others are compared with."""
         return tuple(Arm(**arm) for arm in self.grid["arms"])
 
+    @property
+    def reference(self) -> str:
+        """Label of the arm that the others are compared with: the plain network, if it is there."""
+        return self.arms[0].label
+
+    @property
+    def measure(self) -> str:
+        """What is compared: ``accuracy``, ``exact``, ``bleu``, …"""
+        return str(self.grid["measure"])
+
     @cached_property
-    def accuracies(self) -> dict[str, dict[int, float]]:
-        """Arm → seed → test accuracy of the finished trials, a fraction."""
+    def values(self) -> dict[str, dict[int, float]]:
+        """Arm → seed → the measure on test of the finished trials, a fraction."""
         return {
-            arm.label: {s: r["accuracy"] for s, r in self.results.get(arm.label, {}).items()}
+            arm.label: {s: r[self.measure] for s, r in self.results.get(arm.label, {}).items()}
             for arm in self.arms
         }
 
@@ -93,13 +104,14 @@ class Comparison:
 
     @cached_property
     def differences(self) -> tuple[Difference, ...]:
-        """Each mechanism against the plain network, corrected for their number (Holm)."""
-        return self._against_plain([a for a in self.arms if not a.control])
+        """Each arm against the reference, corrected for their number (Holm)."""
+        return self._against_reference([a for a in self.arms if not a.control])
 
     @cached_property
     def control_differences(self) -> tuple[Difference, ...]:
-        """Each control against the plain network, as a family of their own."""
-        return self._against_plain([a for a in self.arms if a.control or a.label == PLAIN])
+        """Each control against the reference, as a family of their own."""
+        rows = [a for a in self.arms if a.control or a.label == self.reference]
+        return self._against_reference(rows)
 
     @cached_property
     def controlled(self) -> tuple[Difference, ...]:
@@ -108,13 +120,13 @@ class Comparison:
         Each control is a family of its own (Holm), and all placebos together are one.
         """
         rows: list[Difference] = []
-        candidates = [a.label for a in self.arms if not a.control and a.label != PLAIN]
+        candidates = [a.label for a in self.arms[1:] if not a.control]
         controls = [a for a in self.arms if a.control]
         families = [[(c, a.label) for c in candidates] for a in controls if not a.placebo]
         placebos = {a.label for a in controls if a.placebo}
         families.append([(c, p) for c in candidates if (p := placebo_label(c)) in placebos])
         for pairs in families:
-            rows += differences_of(self.accuracies, pairs, delta=self.grid["delta"])
+            rows += differences_of(self.values, pairs, delta=self.grid["delta"])
         return tuple(rows)
 
     @property
@@ -144,14 +156,18 @@ class Comparison:
                 found += [f"{label}, seed {seed}: {note}" for note in result["notes"]]
         return found
 
+    def measures(self) -> list[str]:
+        """Names of all shares that the finished trials were measured by; the compared one first."""
+        return names_in(self.results, self.measure)
+
     def rows(self) -> list[dict[str, Any]]:
-        """One row an arm: accuracy with its interval, difference, verdict and costs."""
+        """One row an arm: the measure with its interval, difference, verdict and costs."""
         found = {d.arm: d for d in (*self.differences, *self.control_differences)}
         return [self._row(arm, found.get(arm.label)) for arm in self.arms]
 
     def table(self) -> str:
         """The rows as aligned text."""
-        return aligned([HEAD, *(shown_row(row) for row in self.rows())])
+        return aligned([head_of(self.measure), *(shown_row(row) for row in self.rows())])
 
     def words(self) -> str:
         """A sentence for each mechanism and each control that has trials, and the notes."""
@@ -161,7 +177,16 @@ class Comparison:
 
     def text(self) -> str:
         """Headline, table, verdicts in words, notes, and what was done to the data."""
-        parts = (self.headline, self.table(), self.words(), self.grid["data"]["text"])
+        further = [aligned(rows) for rows in tables(self.results, self.measures())]
+        how = "\n".join(signatures(self.results))
+        parts = (
+            self.headline,
+            self.table(),
+            *further,
+            self.words(),
+            self.grid["data"]["text"],
+            how,
+        )
         return printable("\n\n".join(part for part in parts if part))
 
     def show(self) -> None:
@@ -172,11 +197,12 @@ class Comparison:
         """One line a finished trial."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        names = self.measures()
+        writer.writerow(["arm", "seed", *names, "loss", "seconds", "stale", "trial"])
         for (label, seed), key in names_of(self.grid).items():
             result = self.results.get(label, {}).get(seed)
             if result is not None:
-                numbers = (result["accuracy"], result["loss"], result["seconds"])
+                numbers = (result.get(name) for name in (*names, "loss", "seconds"))
                 writer.writerow([label, seed, *numbers, self.stale[label, seed], key])
         return text.getvalue()
 
@@ -185,8 +211,9 @@ class Comparison:
         facts = {
             "headline": self.headline,
             "done": self.done,
-            **{n: self.grid[n] for n in ("host", "start", "budget", "delta", "device", "data")},
+            **{n: self.grid[n] for n in _TOLD},
             "rows": self.rows(),
+            **facts_of(self.results, self.measures()),
             "differences": [d.facts() for d in self.differences],
             "controls": [d.facts() for d in (*self.control_differences, *self.controlled)],
             "notes": self.notes,
@@ -204,22 +231,24 @@ class Comparison:
     def _repr_html_(self) -> str:
         rows = [shown_row(row) for row in self.rows()]
         made = page.Page("Comparison", lead=self.headline)
-        return made.add("Arms", page.table(HEAD, rows, caption="All arms"))._repr_html_()
+        head = head_of(self.measure)
+        return made.add("Arms", page.table(head, rows, caption="All arms"))._repr_html_()
 
-    def _against_plain(self, arms: list[Arm]) -> tuple[Difference, ...]:
-        table = {a.label: self.accuracies[a.label] for a in arms}
-        return paired_differences(table, PLAIN, delta=self.grid["delta"])
+    def _against_reference(self, arms: list[Arm]) -> tuple[Difference, ...]:
+        table = {a.label: self.values[a.label] for a in arms}
+        return paired_differences(table, self.reference, delta=self.grid["delta"])
 
     def _row(self, arm: Arm, difference: Difference | None) -> dict[str, Any]:
-        values = list(self.accuracies[arm.label].values())
+        values = list(self.values[arm.label].values())
         mean, low, high = summary(values) if values else (None, None, None)
         return {
             "arm": arm.label,
             "control": arm.control,
             "trials": len(values),
-            "accuracy": mean,
-            "accuracy_low": _finite(low),
-            "accuracy_high": _finite(high),
+            "measure": self.measure,
+            self.measure: mean,
+            f"{self.measure}_low": _finite(low),
+            f"{self.measure}_high": _finite(high),
             "difference": None if difference is None else difference.facts(),
             "cost": self.grid["costs"].get(arm.label),
         }

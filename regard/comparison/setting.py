@@ -15,12 +15,11 @@ from torch import nn
 
 from ..cost import measure
 from ..cost.running import call_of, forward
-from ..data import Images
-from ..networks import input_channels, widen
-from ..tasks import ImageTask, Network, Task
+from ..networks import widen
+from ..tasks import Task
 from ..training.checkpoint import write_whole
 from ..training.determinism import deterministic, seeded
-from .arms import PLAIN, Arm, placebos
+from .arms import Arm, placebos
 from .plan import Plan, device_of
 from .sources import code_fingerprint, library_versions
 from .spec import Spec
@@ -41,7 +40,7 @@ class Setting:
 
     Args:
         plan: what is asked.
-        task: its images, with as many channels as the network takes, on the CPU.
+        task: its data, on the CPU.
         device: ``cpu`` or ``cuda``.
         start: ``paper`` from scratch, ``identity`` on loaded weights.
     """
@@ -52,13 +51,8 @@ class Setting:
     start: str
 
     @classmethod
-    def of(cls, plan: Plan, images: Images) -> Setting:
-        """The setting of a plan on its images.
-
-        Raises:
-            RegardError: if the network does not take images of so many channels.
-        """
-        task = ImageTask.of(images, channels=input_channels(plan.host))
+    def of(cls, plan: Plan, task: Task) -> Setting:
+        """The setting of a plan on its task."""
         start = "identity" if plan.pretrained else "paper"
         return cls(plan, task, device_of(plan.device), start)
 
@@ -104,27 +98,36 @@ class Setting:
         """The controls asked for, cut to the costliest arm."""
         names = self.plan.control_names()
         found = []
-        if "widened" in names:
-            found.append(Arm(label=f"{PLAIN}, widened", width=self._width(costs), control=True))
+        plain = replace(arms[0], control=True)
+        label = plain.label
+        if "widened" in names and (width := self._width(plain, costs)) > 1:
+            found.append(replace(plain, label=f"{label}, widened", width=width))
         if "longer" in names:
-            factor = self._lengthened(costs)
-            found.append(Arm(label=f"{PLAIN}, longer", lengthened=factor, control=True))
+            factor = self._lengthened(costs[label]["train_step_ms"], costs)
+            found.append(replace(plain, label=f"{label}, longer", lengthened=factor))
         return found + list(placebos(tuple(arms)) if "placebo" in names else [])
 
-    def _width(self, costs: Costs) -> float:
+    def _width(self, plain: Arm, costs: Costs) -> float:
+        """The width at which the plain network costs as much as any; 1 where it does anyway."""
         parameters = max(cost["parameters"] for cost in costs.values())
         macs = max(cost["macs_per_sample"] for cost in costs.values())
-        return widen(self._host, parameters, int(macs), self.task.example(1))
+        if costs[plain.label]["parameters"] >= parameters and (
+            costs[plain.label]["macs_per_sample"] >= macs
+        ):
+            return 1.0
 
-    def _lengthened(self, costs: Costs) -> float:
+        def build(width: float) -> nn.Module:
+            wider = replace(plain, width=width)
+            return self.task.build(wider.network(self.plan.host, self.task.kind))
+
+        return widen(build, parameters, int(macs), self.task.example(1))
+
+    def _lengthened(self, step_ms: float | None, costs: Costs) -> float:
         """How many times the epochs cost as much as the costliest arm: one epoch more at least."""
         steps = [cost["train_step_ms"] or 0.0 for cost in costs.values()]
-        ratio = max(steps) / (costs[PLAIN]["train_step_ms"] or max(steps) or 1.0)
+        ratio = max(steps) / (step_ms or max(steps) or 1.0)
         epochs = self.plan.budget.epochs
         return max(math.ceil(10 * ratio) / 10, (epochs + 1) / epochs)
-
-    def _host(self, width: float) -> nn.Module:
-        return self.task.build(Network(name=self.plan.host, width=width))
 
     def _measured(self, arm: Arm) -> dict[str, Any]:
         with deterministic(), seeded(0):

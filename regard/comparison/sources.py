@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..catalogue import card, source_of
 from ..errors import RegardError
+from ..networks.sequences.aligners import KINDS as ALIGNERS
 
 _PACKAGE = Path(__file__).parent.parent
 _CODE = (
@@ -62,7 +63,7 @@ def imported_beside(file: Path) -> list[Path]:
 
 
 def _mechanism_file(name: str | None) -> Path | None:
-    if name is None:
+    if name is None or name in ALIGNERS:
         return None
     return _module_file(name.partition(":")[0]) if _is_own(name) else source_of(card(name))
 

@@ -19,7 +19,7 @@ from torch import nn
 from ..catalogue import card
 from ..errors import RegardError
 from ..surgery import Plugged
-from ..tasks import Network, Task, reopen
+from ..tasks import ImageTask, Task, reopen
 from ..training import Budget, Run, checkpoint, train
 from ..training.determinism import deterministic, seeded
 from .arms import Arm
@@ -53,16 +53,18 @@ def run_trial(folder: Path, on_epoch: Callable[[Epochs], None] | None = None) ->
             )
         task = reopen(folder.parent.parent, spec.data, spec.task)
         with deterministic():
-            model, plugged = build(spec, task)
+            model, _ = build(spec, task)
             task = task.to(spec.device)
             run = _train(spec, model, task, folder, on_epoch)
-            notes = [] if plugged is None else keep_maps(model, task, folder)
+            notes = keep_maps(model, task, folder)
         _write(folder / RESULT, {**run.facts(), "notes": notes})
         checkpoint.forget(folder)
 
 
 def build(spec: Spec, task: Task) -> tuple[nn.Module, Plugged | None]:
-    """The network of a specification, on the CPU: host first, so that a seed gives one host.
+    """The network of a specification, on the CPU; for images with what is plugged into it.
+
+    The host is built first, so that a seed gives one host.
 
     Args:
         spec: of the trial.
@@ -72,10 +74,12 @@ def build(spec: Spec, task: Task) -> tuple[nn.Module, Plugged | None]:
         RegardError: if it cannot be built, or its output does not fit the task.
     """
     arm = Arm(**spec.arm)
-    network = Network(name=spec.host, width=arm.width, pretrained=spec.pretrained)
+    network = arm.network(spec.host, task.kind, spec.pretrained)
     with seeded(spec.seed):
         model = task.build(network)
     task.check(model)
+    if not isinstance(task, ImageTask):
+        return model, None
     example = task.example(2)
     with seeded(spec.seed + 1_000_000_007):
         plugged = arm.plug_into(model, example, spec.start)

@@ -95,15 +95,15 @@ def test_defaults_named_in_the_help_are_the_defaults(capsys):
     text = " ".join(capsys.readouterr().out.split())
     plan = Plan()
     for option, value in (
-        ("passes over the training images", plan.budget.epochs),
-        ("images a step", plan.budget.batch),
+        ("passes over the training data", plan.budget.epochs),
+        ("images or texts a step", plan.budget.batch),
         ("highest learning rate", plan.budget.rate),
         ("weight decay", plan.budget.decay),
         ("how many, or a list such as 0,3,7", len(plan.seeds)),
         ("largest difference in points that does not matter", f"{100 * plan.delta:g}"),
     ):
-        assert f"{option} (default: {value})" in text
-    assert f"(default: {plan.mechanisms})" in text
+        assert f"{option} (default: {value}" in text
+    assert f"(default for images: {plan.mechanisms})" in text
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import pytest
 
 from regard.comparison import Comparison
 from regard.comparison.reading import GRID, names_of, read_grid
-from regard.comparison.result import COLUMNS
 from regard.comparison.spec import RESULT, SPEC, note_failure
 from regard.comparison.statistics import differences_of, paired_differences
 from regard.errors import RegardError
 
+COLUMNS = ("arm", "seed", "accuracy", "loss", "seconds", "stale", "trial")
 MECHANISMS = ["se", "cbam", "spatial_transformer", "multihead@layer2.*"]
 CONTROLS = ["none, widened", "none, longer", "se, placebo", "cbam, placebo"]
 
@@ -35,7 +35,7 @@ def test_a_finished_comparison_has_all_numbers(finished):
     assert [d.arm for d in found.control_differences] == CONTROLS
     assert set(found.stale.values()) == {"no"}
     assert not found.failures
-    for label, seeds in found.accuracies.items():
+    for label, seeds in found.values.items():
         for seed, accuracy in seeds.items():
             path = folders_of(finished)[label, seed] / RESULT
             assert accuracy == json.loads(path.read_text())["accuracy"]
@@ -43,7 +43,7 @@ def test_a_finished_comparison_has_all_numbers(finished):
 
 def test_differences_are_those_of_the_statistics(finished):
     found = Comparison.load(finished)
-    table = {label: found.accuracies[label] for label in ("none", *MECHANISMS)}
+    table = {label: found.values[label] for label in ("none", *MECHANISMS)}
     assert found.differences == paired_differences(table, delta=0.005)
 
 
@@ -57,7 +57,7 @@ def test_mechanisms_meet_the_controls_that_are_for_them(finished):
     ]
     placebos = [(arm, f"{arm}, placebo") for arm in ("se", "cbam")]
     mine = [d for d in found.controlled if "placebo" in d.baseline]
-    assert mine == list(differences_of(found.accuracies, placebos))
+    assert mine == list(differences_of(found.values, placebos))
 
 
 def test_placebos_meet_their_own_arm_only(finished):
@@ -109,7 +109,7 @@ def test_the_csv_has_a_line_for_each_finished_trial(finished):
     assert tuple(lines[0]) == COLUMNS
     assert {(line[0], int(line[1])): float(line[2]) for line in lines[1:]} == {
         (label, seed): accuracy
-        for label, seeds in found.accuracies.items()
+        for label, seeds in found.values.items()
         for seed, accuracy in seeds.items()
     }
     assert {line[5] for line in lines[1:]} == {"no"}

@@ -10,8 +10,7 @@ from regard.comparison.plan import Plan
 from regard.comparison.setting import COSTS, Setting
 from regard.comparison.trial import build
 from regard.cost import count_macs, measure
-from regard.data import load_images
-from regard.errors import RegardError
+from regard.tasks import open_task
 from regard.training import Budget
 
 MECHANISMS = "se,cbam,spatial_transformer,multihead"
@@ -27,7 +26,7 @@ def measured(monkeypatch):
 def setting_of(plan):
     def make(**given):
         made = plan(**given)
-        return Setting.of(made, load_images(made.data))
+        return Setting.of(made, open_task(made.data))
 
     return make
 
@@ -127,27 +126,10 @@ def test_a_specification_says_what_is_trained(setting_of):
 
 
 def test_on_published_weights_mechanisms_start_as_the_identity(data):
-    images = load_images(data, size=32)
+    task = open_task(str(data), size=32)
     plan = Plan(data=str(data), mechanisms="se", host="timm:resnet18", pretrained=True)
-    setting = Setting.of(plan, images)
+    setting = Setting.of(plan, task)
     assert setting.start == setting.spec(parse_arms("se")[1], 0).start == "identity"
-
-
-def test_colour_does_not_go_into_a_grey_network(setting_of, monkeypatch):
-    setting = setting_of()
-    monkeypatch.setattr(module, "input_channels", lambda host: 4)
-    grey = Setting.of(setting.plan, setting.task.data)
-    assert grey.task.channels == 4
-    three = replace(
-        setting.task.data,
-        **{
-            role: replace(split, images=split.images.repeat(3, 1))
-            for role, split in setting.task.data.splits().items()
-        },
-        fingerprint="",
-    )
-    with pytest.raises(RegardError, match="has 3 channels and the network takes 4"):
-        Setting.of(setting.plan, three)
 
 
 def test_measuring_leaves_the_random_state_alone(setting_of, tmp_path):

@@ -17,6 +17,7 @@ from regard.comparison.trial import build, run_trial
 from regard.data import load_images
 from regard.errors import RegardError
 from regard.maps import Map
+from regard.tasks import open_task
 from regard.training import Budget
 
 DROPPING = """
@@ -132,7 +133,7 @@ def test_a_run_leaves_the_settings_of_the_process_alone(trial_of):
 @pytest.fixture
 def setting(plan, data):
     made = plan(mechanisms="se,eca,cbam,spatial_transformer,multihead")
-    return Setting.of(made, load_images(made.data))
+    return Setting.of(made, open_task(made.data))
 
 
 def host_of(model):

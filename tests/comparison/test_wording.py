@@ -2,7 +2,8 @@ from regard.comparison.statistics import paired_differences
 from regard.comparison.wording import shown, shown_row
 
 COST = {"parameters": 77754, "macs_per_sample": 3.05e6, "latency_ms": 2.125}
-ROW = {"arm": "se", "accuracy": 0.9425, "trials": 3, "difference": None, "cost": COST}
+VALUE = {"measure": "accuracy", "accuracy": 0.9425, "trials": 3}
+ROW = {"arm": "se", **VALUE, "difference": None, "cost": COST}
 
 
 def facts_of(arm, plain=(0.5, 0.6, 0.7), **given_):
@@ -32,7 +33,7 @@ def test_equivalence_names_its_margin():
 
 def test_a_row_is_text_for_each_column():
     assert shown_row(ROW) == ("se", "94.25 % (3)", "", "", "77,754", "3.05 M", "2.12")
-    empty = {"arm": "se", "accuracy": None, "trials": 0, "difference": None, "cost": None}
+    empty = {**ROW, "accuracy": None, "trials": 0, "cost": None}
     assert shown_row(empty) == ("se", "", "", "", "", "", "")
     nothing = {**ROW, "difference": facts_of(())}
     assert shown_row(nothing)[2:4] == ("", "")

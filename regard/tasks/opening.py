@@ -1,0 +1,155 @@
+"""Data as a task: read, with vocabularies made from its train part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..data import load_images
+from ..data.findings import OnBad
+from ..data.text import (
+    Classification,
+    Tagging,
+    Translation,
+    Vocabulary,
+    build_vocabulary,
+    load_classification,
+    load_tagging,
+    load_translation,
+)
+from ..errors import RegardError
+from .classification import ClassificationTask
+from .codec import Codec
+from .images import ImageTask
+from .labeller import TEXT, WORDS, ClassificationCodec, TaggingCodec
+from .reading import EMBEDDED, Reading, kind_of, measure_of
+from .tagging import TaggingTask
+from .task import Rows, Task
+from .translation import TranslationTask
+from .translator import SOURCE, TARGET, TranslationCodec
+
+LEAST = 2  # times that a token must occur in train; what is rarer teaches what is unknown
+LENGTH = 512  # tokens that learned positions know at least
+SPARE = 50  # and beyond the longest text
+
+
+def open_task(
+    data: str,
+    reading: Reading | None = None,
+    *,
+    dim: int = 256,
+    size: int | None = None,
+    channels: int | None = None,
+    validation: float = 0.0,
+    on_bad: OnBad = "error",
+) -> Task:
+    """Read data and make it a task, on the CPU.
+
+    Args:
+        data: a name of ``EMBEDDED``, or a path.
+        reading: how it is read.
+        dim: width of the networks on text that say none.
+        size: side of the images; by default their own.
+        channels: that a network for images takes; by default those of the images.
+        validation: share of train that is held out for choices.
+        on_bad: what cannot be read is an ``error``, or is left out and told with ``skip``.
+
+    Raises:
+        RegardError: if the data cannot be read, or does not tell what it is for.
+    """
+    reading = reading or Reading()
+    kind = kind_of(data, reading)
+    if kind == "images":
+        images = load_images(data, size=size, validation=validation, on_bad=on_bad)
+        return ImageTask.of(images, channels=channels)
+    corpus = load_corpus(kind, data, reading, validation=validation, on_bad=on_bad)
+    return text_task(corpus, codec_of(corpus, data, reading, dim), measure_of(data, reading))
+
+
+def load_corpus(
+    kind: str, data: str, reading: Reading, *, validation: float = 0.0, on_bad: OnBad = "error"
+) -> Translation | Tagging | Classification:
+    """The texts of a task that is none of images."""
+    name = EMBEDDED[data][1] if data in EMBEDDED and reading.target is None else data
+    given: dict[str, Any] = {"validation": validation, "on_bad": on_bad}
+    given |= {} if reading.test is None else {"test": reading.test}
+    given |= {} if reading.longest is None else {"longest": reading.longest}
+    columns = tuple(int(c) if c.isdigit() else c for c in reading.columns)
+    if kind == "translation":
+        if columns:
+            given["columns"] = _two(columns)
+        return load_translation(name, reading.target, reverse=reading.reverse, **given)
+    if kind == "tagging":
+        names: dict[str, Any] = dict(
+            zip(("tags", "words"), reversed(reading.columns), strict=False)
+        )
+        return load_tagging(name, **names, **given)
+    if columns:
+        given["text"], given["label"] = map(str, _two(columns))
+    return load_classification(name, **given)
+
+
+def text_task(corpus: Any, codec: Any, measure: str) -> Task:
+    """The task of texts with a codec of their kind."""
+    kinds: dict[type[Codec], Any] = {
+        TranslationCodec: TranslationTask,
+        TaggingCodec: TaggingTask,
+        ClassificationCodec: ClassificationTask,
+    }
+    made: Task = kinds[type(codec)](corpus, codec, measure)
+    return made
+
+
+def codec_of(corpus: Any, data: str, reading: Reading, dim: int) -> Codec:
+    """Vocabularies of the train part, and the labels.
+
+    Args:
+        corpus: translation, tagging or classification.
+        data: what it was read from.
+        reading: unit and size of the vocabularies.
+        dim: width of networks that say none.
+
+    Raises:
+        RegardError: for a unit that there is not, or text without a token that counts.
+    """
+    if isinstance(corpus, Translation):
+        return _of_translation(corpus, data, reading, dim)
+    if isinstance(corpus, Tagging):
+        words = Vocabulary.of_words(corpus.train.words, "words", reading.tokens, LEAST)
+        length = _length(part.tags.lengths for part in corpus.splits().values())
+        sides = {WORDS: words}
+        return TaggingCodec(vocabularies=sides, classes=corpus.classes, dim=dim, length=length)
+    text = _vocabulary(corpus.train.text, reading.unit or "words", reading)
+    length = _length(text.encode_all(part.text).lengths for part in corpus.splits().values())
+    sides = {TEXT: text}
+    return ClassificationCodec(vocabularies=sides, classes=corpus.classes, dim=dim, length=length)
+
+
+def _of_translation(corpus: Translation, data: str, reading: Reading, dim: int) -> TranslationCodec:
+    default = "characters" if data == "dates" else "words"
+    units = (reading.unit or default).split(",")
+    if len(units) > 2:
+        raise RegardError(f"{len(units)} units of text; expected one, or source,target")
+    source = _vocabulary(corpus.train.source, units[0], reading)
+    target = _vocabulary(corpus.train.target, units[-1], reading)
+    length = _length(
+        rows.lengths
+        for part in corpus.splits().values()
+        for rows in (source.encode_all(part.source), target.encode_all(part.target))
+    )
+    return TranslationCodec(vocabularies={SOURCE: source, TARGET: target}, dim=dim, length=length)
+
+
+def _vocabulary(texts: Iterable[str], unit: str, reading: Reading) -> Vocabulary:
+    return build_vocabulary(texts, unit.strip(), most=reading.tokens, least=LEAST)  # type: ignore[arg-type]
+
+
+def _length(lengths: Iterable[Rows]) -> int:
+    """What learned positions are to know: the longest text and more."""
+    return max(LENGTH, SPARE + max(int(some.max()) for some in lengths))
+
+
+def _two(columns: tuple[Any, ...]) -> tuple[Any, Any]:
+    if len(columns) != 2:
+        raise RegardError(f"--columns has {len(columns)}; expected two, such as text,label or 1,2")
+    return columns[0], columns[1]
