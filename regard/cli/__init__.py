@@ -1,4 +1,7 @@
-"""The command ``regard``. Order: parser, commands; heavy imports wait until they are needed."""
+"""The command ``regard``; heavy imports wait until they are needed.
+
+Order: arguments, parser, commands.
+"""
 
 from __future__ import annotations
 

@@ -9,14 +9,7 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import nearest
-
-HOST = "small, timm:NAME, torchvision:NAME, package.module:factory or path/to/file.py:factory"
-DATA = (
-    "digits, translation, dates, tagging or classification, which are embedded; a folder with one "
-    "sub-folder of images a class, or of IDX files; a file of text, or a folder with train and test"
-)
-NETWORK = "gru, lstm, transformer, bag, convolution, bigru, bilstm, bigru_attention, with options"
-KINDS = ("images", "translation", "tagging", "classification")
+from .arguments import DATA, HOST, NETWORK, add_budget, add_host, add_reading, count, seeds
 
 
 class Parser(argparse.ArgumentParser):
@@ -97,7 +90,7 @@ def _cite(commands: Any) -> None:
 
 def _sites(commands: Any) -> None:
     parser = _command(commands, "sites", "list the places of a model where a mechanism can go")
-    _add_host(parser, "model")
+    add_host(parser, "model")
     parser.add_argument("--at", default="**", help="site pattern: a glob, or re:… (default: all)")
     parser.add_argument("--before", action="store_true", help="on the input of modules")
 
@@ -120,68 +113,19 @@ def _compare(commands: Any) -> None:
         help="of widened,longer,placebo, or none (default: widened, where a network can be)",
     )  # fmt: skip
     add(
-        "--seeds", type=_seeds, metavar="N",
+        "--seeds", type=seeds, metavar="N",
         help="how many, or a list such as 0,3,7 (default: 5 or 3)",
     )  # fmt: skip
-    _add_budget(add)
-    _add_reading(parser)
+    add_budget(add)
+    add_reading(parser)
     add("--pretrained", action="store_true", help="start from published weights")
     add(
         "--delta", type=float, default=0.5, metavar="X",
         help="largest difference in points that does not matter (default: 0.5)",
     )  # fmt: skip
     add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: auto")
-    add("--workers", type=_count, metavar="N", help="trials at a time (default: one a core or GPU)")
+    add("--workers", type=count, metavar="N", help="trials at a time (default: one a core or GPU)")
     add("--out", metavar="FOLDER", help="where trials and report go (default: runs/DATA-NETWORK)")
-
-
-def _add_budget(add: Any) -> None:
-    add(
-        "--epochs", type=_count, metavar="N",
-        help="passes over the training data (default: 3, for text the task's own)",
-    )  # fmt: skip
-    add("--batch", type=_count, metavar="N", help="images or texts a step (default: 64)")
-    add(
-        "--rate", type=float, metavar="X",
-        help="highest learning rate (default: 0.006, for text the task's own)",
-    )  # fmt: skip
-    add("--decay", type=float, metavar="X", help="weight decay (default: 0.05 on embedded data)")
-    add(
-        "--dim", type=_count, metavar="N",
-        help="width of networks on text (default: 64 on embedded data, else the task's own)",
-    )  # fmt: skip
-
-
-def _add_reading(parser: Any) -> None:
-    """How data is read."""
-    add = parser.add_argument_group("data").add_argument
-    add("--task", choices=KINDS, help="where the form of the data does not tell it")
-    add("--target", metavar="FILE", help="the translations of DATA, line by line")
-    add(
-        "--columns", type=_columns, default=(), metavar="LIST",
-        help="names or numbers of columns: text,label or source,target; of tags one, such as xpos",
-    )  # fmt: skip
-    add("--reverse", action="store_true", help="translate the other way")
-    add("--test", metavar="FILE", help="test on this (default: a share of DATA)")
-    add(
-        "--unit", metavar="UNIT",
-        help="of text: words, characters, subwords, or two of them for source,target "
-        "(default: words)",
-    )  # fmt: skip
-    add("--tokens", type=_count, metavar="N", help="of a vocabulary at most")
-    add("--longest", type=_count, metavar="N", help="leave out what has more characters or words")
-    add(
-        "--measure", metavar="NAME",
-        help="what is compared: bleu, chrf or exact; accuracy or f1 (default: accuracy, for "
-        "translation bleu, and exact on embedded data)",
-    )  # fmt: skip
-    add("--size", type=_count, metavar="N", help="resize images to N by N pixels")
-    add(
-        "--validation", type=float, default=0.0, metavar="X",
-        help="share of train held out for learning curves and for choices of yours, so that the "
-        "test images are used once, at the end (default: 0, curves on the test images)",
-    )  # fmt: skip
-    add("--skip-bad", action="store_true", help="leave out what cannot be read")
 
 
 def _report(commands: Any) -> None:
@@ -195,11 +139,11 @@ def _measure(commands: Any) -> None:
     parser = _command(
         commands, "measure", "measure parameters, MACs, latency and memory of a model"
     )
-    _add_host(parser, "model")
+    add_host(parser, "model")
     parser.add_argument("--with", dest="mechanism", metavar="NAME", help="plug this in, NAME@SITES")
-    parser.add_argument("--batch", type=_count, default=1, metavar="N", help="default: 1")
+    parser.add_argument("--batch", type=count, default=1, metavar="N", help="default: 1")
     parser.add_argument(
-        "--threads", type=_count, metavar="N", help="of the CPU (default: PyTorch's)"
+        "--threads", type=count, metavar="N", help="of the CPU (default: PyTorch's)"
     )
 
 
@@ -218,8 +162,8 @@ def _bench(commands: Any) -> None:
     add("--networks", action="store_true", help="networks without and with them, compiled too")
     add("--growth", action="store_true", help="cost as batch, size, channels or length grow")
     add("--on", default="small", metavar="HOST", help=f"the network: {HOST} (default: small)")
-    add("--batch", type=_count, default=32, metavar="N", help="images of the network (default: 32)")
-    add("--size", type=_count, metavar="N", help="side of these images in pixels")
+    add("--batch", type=count, default=32, metavar="N", help="images of the network (default: 32)")
+    add("--size", type=count, metavar="N", help="side of these images in pixels")
     add(
         "--shape", action="append", default=[], metavar="BxCxHxW",
         help="of a module's input, BxNxD for tokens; may be repeated "
@@ -235,7 +179,7 @@ def _bench(commands: Any) -> None:
     )  # fmt: skip
     add("--dtype", default="float32", metavar="TYPE", help="or bfloat16, … (default: float32)")
     add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: auto")
-    add("--threads", type=_count, metavar="N", help="of the CPU (default: PyTorch's)")
+    add("--threads", type=count, metavar="N", help="of the CPU (default: PyTorch's)")
     add(
         "--out", action="append", default=[], metavar="FILE",
         help="write it to a .csv, a .json, or a .html with pictures; may be repeated",
@@ -255,34 +199,3 @@ def _doctor(commands: Any) -> None:
 def _completion(commands: Any) -> None:
     parser = _command(commands, "completion", "print the completion script of a shell", json=False)
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
-
-
-def _add_host(parser: Any, name: str) -> None:
-    parser.add_argument(name, metavar="MODEL", help=HOST)
-    parser.add_argument("--size", type=_count, metavar="N", help="side of the images in pixels")
-    parser.add_argument("--channels", type=_count, metavar="N", help="of the images (default: 3)")
-    parser.add_argument("--classes", type=_count, default=10, metavar="N", help="default: 10")
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
-    return int(text)
-
-
-def _columns(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _seeds(text: str) -> tuple[int, ...]:
-    """``5`` means the seeds 0 to 4; ``0,3,7`` means these; ``3,`` the seed 3 alone."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    whole = bool(parts) and all(part.isascii() and part.isdigit() for part in parts)
-    seeds = tuple(map(int, parts)) if whole else ()
-    if "," not in text and seeds:
-        seeds = tuple(range(seeds[0]))
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} works neither as a number such as 5 nor as a list such as 0,3,7"
-        )
-    return seeds

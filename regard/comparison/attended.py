@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save as to_bytes
@@ -11,18 +12,35 @@ from torch import Tensor, nn
 
 from ..data import Images
 from ..maps import Map, coverage, record
-from ..tasks import ImageTask, Task
+from ..tasks import ImageTask, Task, TextTask
 from ..training import checkpoint
 from .spec import MAPS
 
 SHOWN = 5
+HEADS = 4
 MOST_TOKENS = 1024
 PLUGGED = ".regard."  # between a site's name and what it carries
 
 
 def keep_maps(model: nn.Module, task: Task, folder: Path) -> list[str]:
     """Keep what a network attended to on a few test items; notes on what looks wrong."""
-    return _keep_images(model, task, folder) if isinstance(task, ImageTask) else []
+    if isinstance(task, ImageTask):
+        return _keep_images(model, task, folder)
+    if isinstance(task, TextTask):
+        _keep_texts(model, task, folder)
+    return []
+
+
+def _keep_texts(model: nn.Module, task: TextTask[Any, Any], folder: Path) -> None:
+    """Keep what a network attended with on a few test texts, with the tokens beside it."""
+    kept, texts = {}, []
+    for number, row in enumerate(task.shown()):
+        found = task.attended(model, row)
+        texts.append({"rows": found.rows, "columns": found.columns, "caption": found.caption})
+        for place, weights in found.weights.items():
+            kept[f"{number}/{place}"] = weights[:HEADS].contiguous()
+    if kept:
+        checkpoint.write_whole(folder / MAPS, to_bytes(kept, {"texts": json.dumps(texts)}))
 
 
 def _keep_images(model: nn.Module, task: ImageTask, folder: Path) -> list[str]:

@@ -17,6 +17,7 @@ from ..errors import RegardError
 from ..page import Markup
 from ..tasks import data_folder
 from .attended import shown_images
+from .matrices import matrices_of
 from .result import Comparison
 from .spec import MAPS
 
@@ -57,6 +58,8 @@ class Shown:
 def attended(comparison: Comparison) -> list[Markup]:
     """What the first finished seed of each arm attended to."""
     grid, folder = comparison.grid, comparison.folder
+    if grid["kind"] != "images":
+        return matrices_of(comparison)
     try:
         where = data_folder(folder, grid["data"]["key"])
         images = Images.load(where, check=False)

@@ -27,6 +27,7 @@ class Recipe:
 
 
 _LOOKING_BACK = "none,dot,additive,transformer"
+_SMALL = "none,dot,additive,transformer(layers=1)"
 RECIPES: Mapping[str, Recipe] = {
     "images": Recipe(
         host="small",
@@ -35,16 +36,16 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "toy": Recipe(
         host="gru",
-        mechanisms=_LOOKING_BACK,
+        mechanisms=_SMALL,
         seeds=(0, 1, 2),
-        budget=Budget(epochs=4, batch=64, rate=5e-3),
+        budget=Budget(epochs=3, batch=64, rate=8e-3),
         dim=64,
     ),
     "dates": Recipe(
         host="gru",
-        mechanisms=_LOOKING_BACK,
+        mechanisms=_SMALL,
         seeds=(0, 1, 2),
-        budget=Budget(epochs=2, batch=64, rate=5e-3),
+        budget=Budget(epochs=2, batch=64, rate=8e-3),
         dim=64,
     ),
     "cues": Recipe(
@@ -56,9 +57,9 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "reviews": Recipe(
         host="bag",
-        mechanisms="none,multihead,convolution,bigru,transformer",
+        mechanisms="none,multihead,convolution,bigru,transformer(layers=1,positions=rotary)",
         seeds=(0, 1, 2),
-        budget=Budget(epochs=6, batch=64, rate=3e-3),
+        budget=Budget(epochs=4, batch=32, rate=2e-3),
         dim=64,
     ),
     "translation": Recipe(

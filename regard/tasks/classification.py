@@ -12,8 +12,8 @@ from ..data.text import Classification, Ragged
 from ..data.text.labelled import Labelled
 from . import scores
 from .labeller import TEXT, ClassificationCodec
-from .task import Batch, Rows, Scores
-from .text import Encoded, TextTask
+from .task import Attended, Batch, Rows, Scores
+from .text import Encoded, TextTask, by_head, shown_tokens
 from .translator import side_by_side
 
 MEASURES = ("accuracy", "f1")
@@ -40,3 +40,11 @@ class ClassificationTask(TextTask[Classification, ClassificationCodec]):
         loss, guesses, truths = self.answered(model, self.encoded[role])
         f1 = scores.macro_f1(guesses, truths, len(self.codec.classes) + 1)
         return Scores(loss, {"accuracy": scores.accuracy(guesses, truths), "f1": f1})
+
+    def attended(self, model: nn.Module, row: int) -> Attended:
+        """How the tokens of a text look at each other, and the pooling at all of them."""
+        ids = self.encoded["test"].inputs.take(np.array([row]))
+        weights = model.attention_weights(side_by_side(ids, np.array([0]), self.device))  # type: ignore[operator]
+        tokens = shown_tokens(self.codec.vocabularies[TEXT], ids[0])
+        label = self.data.classes[self.data.test.classes[row]]
+        return Attended(tokens, tokens, by_head(weights), f"label: {label}")

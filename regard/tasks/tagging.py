@@ -12,8 +12,8 @@ from ..data.text.tagged import Tagged
 from ..data.text.vocabulary import UNKNOWN
 from . import scores
 from .labeller import WORDS, TaggingCodec
-from .task import Batch, Rows, Scores
-from .text import IGNORED, Encoded, TextTask
+from .task import Attended, Batch, Rows, Scores
+from .text import IGNORED, Encoded, TextTask, by_head
 from .translator import side_by_side
 
 MEASURES = ("accuracy", "f1")
@@ -48,3 +48,11 @@ class TaggingTask(TextTask[Tagging, TaggingCodec]):
         if unknown.any():
             measures["unknown"] = scores.accuracy(guesses[unknown], truths[unknown])
         return Scores(loss, measures, {"unknown_words": int(unknown.sum())})
+
+    def attended(self, model: nn.Module, row: int) -> Attended:
+        """How the words of a sentence look at each other."""
+        ids = self.encoded["test"].inputs.take(np.array([row]))
+        weights = model.attention_weights(side_by_side(ids, np.array([0]), self.device))  # type: ignore[operator]
+        words, tags = self.data.test.sentence(row)
+        told = " ".join(f"{w}/{self.data.classes[t]}" for w, t in zip(words, tags, strict=True))
+        return Attended(tuple(words), tuple(words), by_head(weights), told)

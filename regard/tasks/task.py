@@ -52,6 +52,22 @@ class Scores:
     parts: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """What a network attended with on one text.
+
+    Args:
+        rows, columns: tokens that looked, and that were looked at.
+        weights: place in the network → ``[h, rows, columns]``, float32 on the CPU.
+        caption: what else is to be told, such as what was to come out.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    weights: Mapping[str, Tensor]
+    caption: str = ""
+
+
 class Data(Protocol):
     """Images or texts: split, described, fingerprinted, kept."""
 

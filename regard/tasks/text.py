@@ -7,7 +7,7 @@ answer: a token of a translation, a word, a text. Padding gets none and counts n
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -17,15 +17,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data.text import Ragged, bucketed, in_order
+from ..data.text import Ragged, Vocabulary, bucketed, in_order
 from ..data.text.corpus import Corpus
 from .codec import Codec
 from .network import Network
-from .task import Batch, Loss, Rows, Scores
+from .task import Attended, Batch, Loss, Rows, Scores
 from .translator import ROWS, TOKENS
 
 IGNORED = -100
 """The target where there is nothing to answer."""
+SHOWN, LONGEST_SHOWN = 3, 40  # texts whose attention is shown, and their tokens at most
 
 _CPU = torch.device("cpu")
 
@@ -142,6 +143,18 @@ class TextTask(ABC, Generic[CorpusT, CodecT]):
     def evaluate(self, model: nn.Module, role: str) -> Scores:
         """How well a network does on a part."""
 
+    @abstractmethod
+    def attended(self, model: nn.Module, row: int) -> Attended:
+        """What a network attends with on one text of test."""
+
+    def shown(self) -> list[int]:
+        """Rows of test whose attention is worth a look: some of different lengths, not long."""
+        lengths = self.encoded["test"].inputs.lengths
+        order = np.argsort(lengths, kind="stable")
+        fitting = order[(lengths[order] > 1) & (lengths[order] <= LONGEST_SHOWN)]
+        places = np.linspace(0, len(fitting) - 1, min(SHOWN, len(fitting)))
+        return [int(fitting[round(place)]) for place in places.tolist()]
+
     @torch.no_grad()
     def answered(self, model: nn.Module, encoded: Encoded) -> tuple[float, Rows, Rows]:
         """Mean loss of all items, the answers and the targets, batch after batch as ``batches``."""
@@ -159,3 +172,15 @@ class TextTask(ABC, Generic[CorpusT, CodecT]):
             truths.append(targets.cpu().numpy())
         count = sum(map(len, truths))
         return loss / max(count, 1), np.concatenate(guesses), np.concatenate(truths)
+
+
+def by_head(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of the one sample ``[1, h, Nq, Nk]`` or ``[1, Nq, Nk]`` as ``[h, Nq, Nk]``."""
+    return {
+        place: found[0].reshape(-1, *found.shape[-2:]).float() for place, found in weights.items()
+    }
+
+
+def shown_tokens(vocabulary: Vocabulary, numbers: Iterable[int]) -> tuple[str, ...]:
+    """Tokens to be read, without the space before them; one that is only a space is ``␣``."""
+    return tuple(vocabulary.tokens[number].strip(" ▁") or "␣" for number in numbers)

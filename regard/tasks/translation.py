@@ -11,15 +11,16 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from torch import nn
 
 from ..data.text import Translation
 from ..data.text.pairs import Pairs
-from ..data.text.vocabulary import PAD
+from ..data.text.vocabulary import BEGIN, PAD
 from ..data.text.words import UNSPACED
 from . import scores
-from .task import Batch, Rows, Scores
-from .text import IGNORED, Encoded, TextTask
+from .task import Attended, Batch, Rows, Scores
+from .text import IGNORED, Encoded, TextTask, by_head, shown_tokens
 from .translator import TranslationCodec, side_by_side
 
 MEASURES = ("exact", "bleu", "chrf")
@@ -61,6 +62,21 @@ class TranslationTask(TextTask[Translation, TranslationCodec]):
         if signatures:
             parts["signatures"] = signatures
         return Scores(loss, {**measures, "accuracy": accuracy}, parts)
+
+    def attended(self, model: nn.Module, row: int) -> Attended:
+        """How what is written looks at the source; a Transformer's layers one by one."""
+        source = self.encoded["test"].inputs.take(np.array([row]))
+        (text,) = self.codec.write(model, source)
+        tokens = self.codec.target.encode(text)
+        ids = side_by_side(source, np.array([0]), self.device)
+        target = torch.tensor([[BEGIN, *tokens]], device=self.device)
+        weights = by_head(model.attention_weights(ids, target))  # type: ignore[operator]
+        columns = shown_tokens(self.codec.source, source[0])
+        written = (*shown_tokens(self.codec.target, tokens), "■")
+        across = {k: v for k, v in weights.items() if v.shape[1:] == (len(written), len(columns))}
+        same = len(written) == len(columns)
+        cross = {k: v for k, v in across.items() if not same or "attention" not in k}
+        return Attended(written, columns, cross, f"to be written: {self.data.test.target[row]}")
 
     def _measured(self, pairs: Any) -> tuple[dict[str, float], dict[str, str]]:
         """Measures of written and true targets ``[2, N]``, and how sacrebleu was set."""
