@@ -1,6 +1,6 @@
 """The command ``regard``; heavy imports wait until they are needed.
 
-Order: arguments, parser, commands.
+Order: arguments, parser, answer, plans, using, commands.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def _outcome(options: Namespace) -> tuple[int, str]:
 
         with redirect_stdout(sys.stderr):  # what a user's network prints is no answer
             answer = COMMANDS[options.command](options)
-        _print(answer.text)
+        if answer.text is not None:
+            _print(answer.text)
         return answer.code, ""
     except RegardError as error:
         return 1, str(error)

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import RegardError
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a command prints on standard output, and its exit code."""
-
-    text: str
-    code: int = 0
+from .answer import Answer, json_of
+from .plans import plan_of
+from .using import predict_lines, score_network, train_network
 
 
 def list_mechanisms(options: Namespace) -> Answer:
@@ -27,7 +20,7 @@ def list_mechanisms(options: Namespace) -> Answer:
 
     cards = [card(name) for name in names(options.family, options.takes)]
     if options.json:
-        return Answer(_json([c.facts() for c in cards]))
+        return Answer(json_of([c.facts() for c in cards]))
     head = ("name", "title", "takes", "family", "year", "paper")
     rows = [(c.name, c.title, c.takes, "+".join(c.family), str(c.year), c.paper) for c in cards]
     return Answer(aligned([head, *rows]))
@@ -41,7 +34,7 @@ def show_card(options: Namespace) -> Answer:
     found = card(options.name)
     facts = {**found.facts(), "call": f"{found.name}{signature_of(found)}"}
     if options.json:
-        return Answer(_json(facts))
+        return Answer(json_of(facts))
     bibtex = facts.pop("bibtex")
     lines = [
         f"{name:13} {_shown(value)}"
@@ -57,7 +50,7 @@ def cite_mechanisms(options: Namespace) -> Answer:
 
     if options.json:
         found = [card(name) for name in options.names]
-        return Answer(_json([{"name": c.name, "bibtex": c.bibtex} for c in found]))
+        return Answer(json_of([{"name": c.name, "bibtex": c.bibtex} for c in found]))
     return Answer(cite(*options.names))
 
 
@@ -77,7 +70,7 @@ def run_comparison(options: Namespace) -> Answer:
     from ..comparison.plan import device_of
     from ..comparison.progress import Progress
 
-    plan = _plan(options)
+    plan = plan_of(options)
     executor = LocalExecutor(options.workers, device_of(plan.device))
     try:
         with Progress() as progress:
@@ -169,42 +162,15 @@ COMMANDS: dict[str, Callable[[Namespace], Answer]] = {
     "sites": list_sites,
     "compare": run_comparison,
     "report": write_report,
+    "train": train_network,
+    "predict": predict_lines,
+    "score": score_network,
     "measure": measure_model,
     "bench": run_benchmark,
     "check": check_mechanism,
     "doctor": examine_machine,
     "completion": complete_shell,
 }
-
-
-def _plan(options: Namespace) -> Any:
-    from ..comparison import Plan
-
-    names = ("host", "mechanisms", "seeds", "dim")
-    asked = {"host": options.on, **{n: getattr(options, n) for n in names[1:]}}
-    default = Plan(data=options.data, reading=_reading(options))
-    given = {n: getattr(options, n) for n in ("epochs", "batch", "rate", "decay")}
-    return replace(
-        default,
-        **{name: value for name, value in asked.items() if value is not None},
-        controls=options.controls,
-        budget=replace(default.budget, **{n: v for n, v in given.items() if v is not None}),
-        size=options.size,
-        validation=options.validation,
-        pretrained=options.pretrained,
-        delta=options.delta / 100,
-        on_bad="skip" if options.skip_bad else "error",
-        device=options.device,
-    )
-
-
-def _reading(options: Namespace) -> Any:
-    from ..tasks import Reading
-
-    names = (
-        "task", "target", "columns", "reverse", "test", "unit", "tokens", "longest", "measure",
-    )  # fmt: skip
-    return Reading(**{name: getattr(options, name) for name in names})
 
 
 def _scope(options: Namespace) -> Any:
@@ -246,7 +212,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{name}: {entry}" for name, entry in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _json(facts: Any) -> str:
-    return json.dumps(facts, indent=2, ensure_ascii=False)

@@ -53,8 +53,8 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"regard {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for add in (
-        _list, _show, _cite, _sites, _compare, _report, _measure, _bench, _check, _doctor,
-        _completion,
+        _list, _show, _cite, _sites, _compare, _report, _train, _predict, _score, _measure, _bench,
+        _check, _doctor, _completion,
     ):  # fmt: skip
         add(commands)
     parser.known = commands.choices
@@ -133,6 +133,50 @@ def _report(commands: Any) -> None:
     parser.add_argument("folder", metavar="FOLDER", help="what compare wrote")
     parser.add_argument("--out", metavar="FILE", help="default: FOLDER/report.html")
     parser.add_argument("--open", action="store_true", help="open it in the browser")
+
+
+def _train(commands: Any) -> None:
+    parser = _command(commands, "train", "train one network and keep it in a folder")
+    add = parser.add_argument
+    add("data", metavar="DATA", help=DATA)
+    add("--on", metavar="NETWORK", help=f"{HOST}; for text {NETWORK} (default: the task's own)")
+    add(
+        "--with", dest="mechanism", metavar="NAME",
+        help="one mechanism to plug, or an attention to build in",
+    )  # fmt: skip
+    add("--seed", type=_seed, default=0, metavar="N", help="default: 0")
+    add_budget(add)
+    add_reading(parser)
+    add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: auto")
+    add("--out", required=True, metavar="FOLDER", help="where it is kept")
+
+
+def _predict(commands: Any) -> None:
+    parser = _command(
+        commands, "predict", "answer each line of standard input with one line: a translation, "
+        "tags, a class; for a network on images a line is the path of one",
+    )  # fmt: skip
+    add = parser.add_argument
+    add("folder", metavar="FOLDER", help="what train wrote")
+    add("--beams", type=count, default=1, metavar="N", help="of a translation (default: 1, greedy)")
+    _add_trust(add)
+
+
+def _score(commands: Any) -> None:
+    parser = _command(commands, "score", "measure a kept network on data")
+    add = parser.add_argument
+    add("folder", metavar="FOLDER", help="what train wrote")
+    add("data", metavar="DATA", help="its test part is taken; a file alone is taken whole")
+    _add_trust(add)
+    add_reading(parser)
+
+
+def _add_trust(add: Any) -> None:
+    add("--run-code", action="store_true", help="the folder names code of yours, which may be run")
+
+
+def _seed(text: str) -> int:
+    return seeds(f"{text},")[0]
 
 
 def _measure(commands: Any) -> None:

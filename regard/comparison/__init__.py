@@ -1,7 +1,7 @@
 """Many mechanisms under one budget, and what may be said of them.
 
 Order: student, verdict, statistics, arms, recipes, placebo, sources, spec, locking, attended,
-trial, worker, executors, wording, reading, measures, result, matrices, pictures, protocol,
+trial, trained, worker, executors, wording, reading, measures, result, matrices, pictures, protocol,
 reporting, plan, setting, grid, progress.
 """
 

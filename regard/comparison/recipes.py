@@ -27,7 +27,6 @@ class Recipe:
 
 
 _LOOKING_BACK = "none,dot,additive,transformer"
-_SMALL = "none,dot,additive,transformer(layers=1)"
 RECIPES: Mapping[str, Recipe] = {
     "images": Recipe(
         host="small",
@@ -36,16 +35,16 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "toy": Recipe(
         host="gru",
-        mechanisms=_SMALL,
+        mechanisms="none,dot,additive,transformer(layers=1)",
         seeds=(0, 1, 2),
         budget=Budget(epochs=3, batch=64, rate=8e-3),
         dim=64,
     ),
     "dates": Recipe(
         host="gru",
-        mechanisms=_SMALL,
+        mechanisms="none,dot,additive",
         seeds=(0, 1, 2),
-        budget=Budget(epochs=2, batch=64, rate=8e-3),
+        budget=Budget(epochs=3, batch=64, rate=8e-3),
         dim=64,
     ),
     "cues": Recipe(

@@ -96,7 +96,7 @@ def _train(
     folder: Path,
     on_epoch: Callable[[Epochs], None] | None,
 ) -> Run:
-    budget = Budget(**{**spec.budget, "slow": {**_slow(spec, model), **spec.budget["slow"]}})
+    budget = Budget(**{**spec.budget, "slow": {**slow_parts(spec, model), **spec.budget["slow"]}})
     began = time.monotonic() - _seconds(folder)
 
     def note(epochs: Epochs) -> None:
@@ -111,7 +111,7 @@ def _train(
     )
 
 
-def _slow(spec: Spec, model: nn.Module) -> dict[str, float]:
+def slow_parts(spec: Spec, model: nn.Module) -> dict[str, float]:
     """The learning rates that the mechanism's card lowers, by the parameters' full names."""
     mechanism = spec.arm["mechanism"]
     parts = {} if mechanism is None else card(mechanism).slow

@@ -17,6 +17,8 @@ from .images import Images, Split
 from .splits import Parts, complete
 from .tree import list_folder, shown, shown_some, text_name
 
+WORDS = ("digits", "translation", "dates", "tagging", "classification")
+"""What is embedded, text too: a misspelt word is no folder."""
 FORMS = (
     "what works: the word digits; a folder with one sub-folder of images for each class, or with "
     "train/ and test/ of such;\n"
@@ -89,7 +91,7 @@ def _load_digits(size: int | None, seed: int, validation: float) -> Images:
 def _read(folder: Path, size: int | None, on_bad: OnBad) -> Parts:
     if not os.path.exists(folder):
         plain = "; the embedded images are asked for by digits alone, without a path"
-        near = plain if folder.name == "digits" else nearest(str(folder), ["digits"])
+        near = plain if folder.name == "digits" else nearest(str(folder), WORDS)
         raise RegardError(f"no folder {shown(folder)}{near}\n{FORMS}")
     if not os.path.isdir(folder):
         raise RegardError(f"{shown(folder)} is a file\n{FORMS}")

@@ -1,7 +1,7 @@
 """Tasks: data with all that belongs to it, networks, batches, loss and measures.
 
-Order: grammar, network, scores, task, images, codec, encoding, translator, labeller, text,
-translation, tagging, classification, reading, opening, kept.
+Order: grammar, network, scores, task, image_codec, images, codec, encoding, translator, labeller,
+text, translation, tagging, classification, reading, opening, kept.
 """
 
 from .classification import ClassificationTask

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from ..data import Images, Split
 from ..errors import RegardError
-from ..networks import build_host, check_host
+from ..networks import check_host
+from .image_codec import ImageCodec
 from .network import Network
 from .task import Batch, Loss, Rows, Scores, epoch_seed
 
@@ -24,19 +25,16 @@ class ImageTask:
 
     Args:
         data: the images.
+        codec: size, colours and classes, as a network takes them.
         device: where batches go.
-        channels: of the batches; grey images are repeated where a network takes colour only.
-        mean, std: of each channel of the images, ``[C, 1, 1]``, in 0..1.
     """
 
     kind: ClassVar[str] = "images"
     measure: ClassVar[str] = "accuracy"
 
     data: Images
+    codec: ImageCodec
     device: torch.device
-    channels: int
-    mean: Tensor
-    std: Tensor
 
     @classmethod
     def of(
@@ -53,8 +51,7 @@ class ImageTask:
                 f"{data.name} has {own} channels and the network takes {channels}; only grey "
                 f"images can be fitted to it"
             )
-        mean, std = (torch.tensor(v, device=device).view(-1, 1, 1) for v in data.mean_std())
-        return cls(data, torch.device(device), channels or own, mean, std)
+        return cls(data, ImageCodec.of(data, channels), torch.device(device))
 
     @property
     def held_out(self) -> str:
@@ -62,9 +59,9 @@ class ImageTask:
         return "test" if self.data.validation is None else "validation"
 
     @property
-    def size(self) -> int:
-        """Side of the images in pixels."""
-        return self.data.train.images.shape[-1]
+    def channels(self) -> int:
+        """Of the batches; grey images are repeated where a network takes colour only."""
+        return self.codec.channels
 
     def facts(self) -> dict[str, Any]:
         """Classes, channels and size."""
@@ -72,21 +69,16 @@ class ImageTask:
             "kind": self.kind,
             "classes": len(self.data.classes),
             "channels": self.channels,
-            "size": self.size,
+            "size": self.codec.shape[-1],
         }
 
     def to(self, device: str | torch.device) -> ImageTask:
         """The same on a device."""
-        there = torch.device(device)
-        mean, std = self.mean.to(there), self.std.to(there)
-        return replace(self, device=there, mean=mean, std=std)
+        return replace(self, device=torch.device(device))
 
     def build(self, network: Network) -> nn.Module:
         """The host of a name; see :func:`regard.networks.build_host`."""
-        return build_host(
-            network.name, classes=len(self.data.classes), channels=self.channels, size=self.size,
-            width=network.width, pretrained=network.pretrained,
-        )  # fmt: skip
+        return self.codec.build(network)
 
     def prepare(self, model: nn.Module) -> None:
         """To the device, channels last in memory; its output must fit the classes."""
@@ -149,9 +141,7 @@ class ImageTask:
 
     def normalised(self, pixels: object) -> Tensor:
         """uint8 ``[B, C, H, W]`` as float32 ``[B, channels, H, W]``, channels last in memory."""
-        x = torch.tensor(pixels, device=self.device, dtype=torch.float32).div_(255.0)
-        x = x.sub_(self.mean).div_(self.std).expand(-1, self.channels, -1, -1)
-        return x.contiguous(memory_format=torch.channels_last)
+        return self.codec.normalised(pixels, self.device)
 
     def _batch(self, split: Split, rows: Rows | slice) -> Batch:
         labels = torch.from_numpy(split.labels[rows].copy())

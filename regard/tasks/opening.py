@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from ..data import load_images
+import numpy as np
+import torch
+
+from ..data import Images, Split, load_images
 from ..data.findings import OnBad
 from ..data.text import (
     Classification,
@@ -17,9 +22,13 @@ from ..data.text import (
     load_tagging,
     load_translation,
 )
+from ..data.text.pairs import Pairs
+from ..data.text.ragged import Strings
+from ..data.tree import shown_some
 from ..errors import RegardError
 from .classification import ClassificationTask
 from .codec import Codec
+from .image_codec import ImageCodec
 from .images import ImageTask
 from .labeller import TEXT, WORDS, ClassificationCodec, TaggingCodec
 from .reading import EMBEDDED, Reading, kind_of, measure_of
@@ -64,6 +73,52 @@ def open_task(
         return ImageTask.of(images, channels=channels)
     corpus = load_corpus(kind, data, reading, validation=validation, on_bad=on_bad)
     return text_task(corpus, codec_of(corpus, data, reading, dim), measure_of(data, reading))
+
+
+def open_for(
+    codec: Codec | ImageCodec, data: str, reading: Reading, *, on_bad: OnBad = "error"
+) -> Task:
+    """Data as a task for a network that is there already, with its vocabularies and labels.
+
+    What a file holds that names no parts is all of it test.
+
+    Raises:
+        RegardError: if it cannot be read, is for another task, or has images of unknown classes.
+    """
+    said = replace(reading, task=None if data in EMBEDDED else codec.kind)
+    if kind_of(data, said) != codec.kind:
+        raise RegardError(f"{data} is for {kind_of(data, said)}; the network is for {codec.kind}")
+    if isinstance(codec, ImageCodec):
+        images = load_images(data, size=codec.shape[-1], on_bad=on_bad)
+        return ImageTask(_relabelled(images, codec), codec, torch.device("cpu"))
+    alone = data not in EMBEDDED and said.test is None and Path(data).is_file()
+    if alone and said.target is None:
+        said = replace(said, test=data)
+    corpus = load_corpus(codec.kind, data, said, on_bad=on_bad)
+    if alone and isinstance(corpus, Translation) and said.target is not None:
+        corpus = _all_as_test(corpus)
+    return text_task(corpus, codec, measure_of(data, said))
+
+
+def _all_as_test(corpus: Translation) -> Translation:
+    """Two files of pairs, which reading has divided, as one part."""
+    rows = [pair for part in corpus.splits().values() for pair in part.texts()]
+    whole = Pairs(Strings.of(a for a, _ in rows), Strings.of(b for _, b in rows))
+    return Translation(whole, whole, corpus.name)
+
+
+def _relabelled(images: Images, codec: ImageCodec) -> Images:
+    """Images with the classes of a network in its order."""
+    unknown = [name for name in images.classes if name not in codec.classes]
+    if unknown:
+        raise RegardError(
+            f"{images.name} has classes that the network does not know: {shown_some(unknown)}"
+        )
+    order = np.array([codec.classes.index(name) for name in images.classes], np.int64)
+    parts: dict[str, Any] = {
+        role: Split(split.images, order[split.labels]) for role, split in images.splits().items()
+    }
+    return replace(images, **parts, classes=codec.classes, fingerprint="")
 
 
 def load_corpus(

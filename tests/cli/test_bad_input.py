@@ -125,6 +125,7 @@ def test_a_data_folder_that_is_not_there(regard, tmp_path):
 def test_a_misspelt_digits(regard, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     check(regard("compare", "digit"), "no folder digit; nearest: digits")
+    check(regard("compare", "taging"), "no folder taging; nearest: tagging")
 
 
 def test_an_empty_folder(regard, tmp_path):
@@ -132,8 +133,12 @@ def test_an_empty_folder(regard, tmp_path):
 
 
 def test_a_file_as_data(regard, tmp_path):
+    (tmp_path / "data.png").write_text("1,2")
+    check(regard("compare", tmp_path / "data.png"), "data.png is a file", "what works")
     (tmp_path / "data.csv").write_text("1,2")
-    check(regard("compare", tmp_path / "data.csv"), "data.csv is a file", "what works")
+    check(regard("compare", tmp_path / "data.csv"), "data.csv has no column 'text', 'label'")
+    (tmp_path / "lines.txt").write_text("one\ntwo\n")
+    check(regard("compare", tmp_path / "lines.txt"), "does not tell the task; say --task")
 
 
 def test_an_empty_class_folder(regard, album):

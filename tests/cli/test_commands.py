@@ -12,6 +12,7 @@ from regard.checks.report import Outcome, Report
 from regard.checks.rule import RULES
 from regard.cli import commands, main
 from regard.cli.parser import make_parser
+from regard.cli.plans import plan_of
 from regard.comparison import Comparison, Plan
 from regard.comparison import grid as grid_module
 
@@ -211,7 +212,7 @@ def test_an_interruption_says_how_to_go_on(regard, quick, tmp_path, monkeypatch)
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(grid_module, "load_images", interrupt)
+    monkeypatch.setattr(grid_module, "open_task", interrupt)
     code, out, err = regard(*quick, "--out", tmp_path / "out")
     assert (code, out) == (130, "")
     assert err == (
@@ -283,4 +284,4 @@ def test_interruptions_stay_as_they_are_where_the_process_is_not_ours(regard):
 def test_a_plan_of_the_command_line_equals_one_of_the_library(stripes):
     options = make_parser().parse(["compare", str(stripes), "--with", "se", "--seeds", "0,2"])
     made = Plan(data=str(stripes), mechanisms="se", seeds=(0, 2))
-    assert commands._plan(options) == made
+    assert plan_of(options) == made

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from regard.cli.commands import COMMANDS, _plan
+from regard.cli.commands import COMMANDS
 from regard.cli.parser import make_parser
+from regard.cli.plans import plan_of
 from regard.comparison import Plan
 
 HEAVY = """
@@ -70,7 +71,7 @@ def test_everything_that_reads_speaks_json():
 
 
 def test_without_options_a_comparison_is_the_default_plan():
-    assert _plan(parse("compare")) == Plan()
+    assert plan_of(parse("compare")) == Plan()
 
 
 def test_all_options_of_a_comparison_reach_the_plan():
@@ -80,7 +81,7 @@ def test_all_options_of_a_comparison_reach_the_plan():
         "--size", "64", "--validation", "0.1", "--pretrained", "--delta", "1", "--skip-bad",
         "--device", "cpu",
     )  # fmt: skip
-    plan = _plan(options)
+    plan = plan_of(options)
     assert (plan.data, plan.host, plan.mechanisms) == ("folder", "timm:resnet18", "se,eca")
     assert (plan.controls, plan.seeds, plan.size) == ("longer", (3, 5), 64)
     budget = plan.budget

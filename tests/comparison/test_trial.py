@@ -266,7 +266,7 @@ def test_slow_parts_of_a_card_slow_the_mechanism_and_not_the_host(setting, monke
     card = replace(module.card("se"), slow={"expand": 0.5, "weight": 0.1})
     monkeypatch.setattr(module, "card", lambda name: card)
     place = "layer1.0.conv1.regard.after.mechanism"
-    assert module._slow(spec, model) == pytest.approx(
+    assert module.slow_parts(spec, model) == pytest.approx(
         {
             f"{place}.reduce.weight": 0.1,
             f"{place}.expand.weight": 0.05,

@@ -23,7 +23,8 @@ def test_training_images_are_normalised_by_their_own_mean_and_deviation(stripes)
     x = torch.cat([x for (x,), _ in task.batches(stripes.train, 7)])
     assert float(x.mean()) == pytest.approx(0, abs=1e-5)
     assert float(x.std(unbiased=False)) == pytest.approx(1, abs=1e-5)
-    back = (x * task.std + task.mean) * 255
+    mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (task.codec.mean, task.codec.std))
+    back = (x * std + mean) * 255
     assert np.array_equal(back.round().numpy().astype(np.uint8), stripes.train.images)
 
 
