@@ -120,7 +120,8 @@ class Setting:
             wider = replace(plain, width=width)
             return self.task.build(wider.network(self.plan.host, self.task.kind))
 
-        return widen(build, parameters, int(macs), self.task.example(1))
+        example = self.task.example(BATCH)
+        return widen(build, parameters, round(macs * call_of(example).batch), example)
 
     def _lengthened(self, step_ms: float | None, costs: Costs) -> float:
         """How many times the epochs cost as much as the costliest arm: one epoch more at least."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..catalogue import card, source_of
 from ..errors import RegardError
-from ..networks.sequences.aligners import KINDS as ALIGNERS
+from ..tasks.network import NETWORKS
 
 _PACKAGE = Path(__file__).parent.parent
 _CODE = (
@@ -38,6 +38,9 @@ def code_fingerprint(mechanism: str | None, host: str) -> str:
     """
     own = (*(_PACKAGE / name for name in _CODE), *(Path(__file__).with_name(n) for n in _HERE))
     found = [file for path in own for file in _python_files(path)]
+    if _is_on_text(host):  # its attention is named in many ways, so all of them count
+        found += _python_files(_PACKAGE / "mechanisms")
+        mechanism = mechanism if mechanism and _is_own(mechanism) else None
     for file in (_mechanism_file(mechanism), _host_file(host)):
         found += [] if file is None else imported_beside(file)
     parts = [f"{file.name}\0{_read(file)[0]}" for file in dict.fromkeys(found)]
@@ -63,7 +66,7 @@ def imported_beside(file: Path) -> list[Path]:
 
 
 def _mechanism_file(name: str | None) -> Path | None:
-    if name is None or name in ALIGNERS:
+    if name is None:
         return None
     return _module_file(name.partition(":")[0]) if _is_own(name) else source_of(card(name))
 
@@ -71,6 +74,10 @@ def _mechanism_file(name: str | None) -> Path | None:
 def _host_file(name: str) -> Path | None:
     place = name.rpartition(":")[0]
     return None if not place or name.partition(":")[0] in _LIBRARIES else _module_file(place)
+
+
+def _is_on_text(host: str) -> bool:
+    return any(host.partition("(")[0].strip() in names for names in NETWORKS.values())
 
 
 def _is_own(name: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import regard
+from regard.comparison import sources
 from regard.comparison.sources import code_fingerprint, imported_beside, library_versions
 from regard.errors import RegardError
 
@@ -61,6 +62,19 @@ def test_one_byte_makes_those_trials_stale_that_it_may_change(tmp_path):
         check=False,
     )
     assert json.loads(made.stdout or "{}") == expected, made.stderr
+
+
+def test_on_text_every_attention_counts(tmp_path, monkeypatch):
+    """A network's own attention is named nowhere in an arm."""
+    seen = []
+    monkeypatch.setattr(sources, "_read", lambda file: seen.append(file.name) or ("", ()))
+    for mechanism in (None, "local_p", "dot"):
+        seen.clear()
+        code_fingerprint(mechanism, "gru(dim=32)")
+        assert {"multihead.py", "additive.py", "translator.py"} < set(seen)
+    seen.clear()
+    code_fingerprint("se", "small")
+    assert "multihead.py" not in seen
 
 
 def test_the_file_of_a_host_and_what_it_imports_beside_itself_count(tmp_path):

@@ -137,7 +137,7 @@ def test_the_widened_control_reaches_the_costliest_arm(text_plan, tmp_path):
     for arm in plan.arms():
         model = task.build(arm.network(plan.host, "tagging"))
         parameters = sum(p.numel() for p in model.parameters())
-        macs = count_macs(model, task.example(1))
+        macs = count_macs(model, task.example(32)) / 32
         sizes[arm.label] = (parameters, macs)
     costs = {
         label: {"parameters": p, "macs_per_sample": m, "train_step_ms": 1.0}
@@ -147,7 +147,7 @@ def test_the_widened_control_reaches_the_costliest_arm(text_plan, tmp_path):
     assert (widened.label, longer.label) == ("none, widened", "none, longer")
     model = task.build(widened.network(plan.host, "tagging"))
     assert sum(p.numel() for p in model.parameters()) >= max(p for p, _ in sizes.values())
-    assert count_macs(model, task.example(1)) >= max(m for _, m in sizes.values())
+    assert count_macs(model, task.example(32)) / 32 >= max(m for _, m in sizes.values())
     assert longer.epochs(2) == 3
 
 
