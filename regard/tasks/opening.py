@@ -26,6 +26,7 @@ from ..data.text.pairs import Pairs
 from ..data.text.ragged import Strings
 from ..data.tree import shown_some
 from ..errors import RegardError
+from . import scores
 from .classification import ClassificationTask
 from .codec import Codec
 from .image_codec import ImageCodec
@@ -71,8 +72,11 @@ def open_task(
     if kind == "images":
         images = load_images(data, size=size, validation=validation, on_bad=on_bad)
         return ImageTask.of(images, channels=channels)
+    measure = measure_of(data, reading)
+    if measure in ("bleu", "chrf"):
+        scores.bleu(("a",), ("a",))  # where its library is missing, that is said before training
     corpus = load_corpus(kind, data, reading, validation=validation, on_bad=on_bad)
-    return text_task(corpus, codec_of(corpus, data, reading, dim), measure_of(data, reading))
+    return text_task(corpus, codec_of(corpus, data, reading, dim), measure)
 
 
 def open_for(

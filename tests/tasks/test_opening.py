@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 
 import pytest
@@ -21,6 +22,14 @@ def test_vocabularies_are_of_train_and_rare_words_are_unknown(pairs_file):
     assert set(task.codec.source.tokens[4:]) == {" red", " dog"}
     assert task.codec.dim == 8
     assert len(task.data.test) == 3
+
+
+def test_a_missing_sacrebleu_is_said_before_anything_is_trained(pairs_file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sacrebleu", None)
+    with pytest.raises(RegardError, match=r"pip install 'regard\[text\]', or take exact"):
+        open_task(str(pairs_file))
+    assert open_task("translation").measure == "exact"
+    assert open_task(str(pairs_file), Reading(measure="exact")).measure == "exact"
 
 
 def test_sides_may_have_units_of_their_own(pairs_file):
