@@ -33,9 +33,27 @@ def add_budget(add: Any) -> None:
 
 
 def add_reading(parser: Any) -> None:
-    """How data is read."""
-    add = parser.add_argument_group("data").add_argument
+    """How data is read and prepared for networks that are to be trained."""
+    add_source(parser)
+    add = parser.add_argument_group("preparation").add_argument
     add("--task", choices=KINDS, help="where the form of the data does not tell it")
+    add(
+        "--unit", metavar="UNIT",
+        help="of text: words, characters, subwords, or two of them for source,target "
+        "(default: words)",
+    )  # fmt: skip
+    add("--tokens", type=count, metavar="N", help="of a vocabulary at most")
+    add("--size", type=count, metavar="N", help="resize images to N by N pixels")
+    add(
+        "--validation", type=float, default=0.0, metavar="X",
+        help="share of train held out for learning curves and for choices of yours, so that the "
+        "test images are used once, at the end (default: 0, curves on the test images)",
+    )  # fmt: skip
+
+
+def add_source(parser: Any) -> None:
+    """Where data lies, and what is measured on it."""
+    add = parser.add_argument_group("data").add_argument
     add("--target", metavar="FILE", help="the translations of DATA, line by line")
     add(
         "--columns", type=columns, default=(), metavar="LIST",
@@ -43,23 +61,11 @@ def add_reading(parser: Any) -> None:
     )  # fmt: skip
     add("--reverse", action="store_true", help="translate the other way")
     add("--test", metavar="FILE", help="test on this (default: a share of DATA)")
-    add(
-        "--unit", metavar="UNIT",
-        help="of text: words, characters, subwords, or two of them for source,target "
-        "(default: words)",
-    )  # fmt: skip
-    add("--tokens", type=count, metavar="N", help="of a vocabulary at most")
     add("--longest", type=count, metavar="N", help="leave out what has more characters or words")
     add(
         "--measure", metavar="NAME",
         help="what is compared: bleu, chrf or exact; accuracy or f1 (default: accuracy, for "
         "translation bleu, and exact on embedded data)",
-    )  # fmt: skip
-    add("--size", type=count, metavar="N", help="resize images to N by N pixels")
-    add(
-        "--validation", type=float, default=0.0, metavar="X",
-        help="share of train held out for learning curves and for choices of yours, so that the "
-        "test images are used once, at the end (default: 0, curves on the test images)",
     )  # fmt: skip
     add("--skip-bad", action="store_true", help="leave out what cannot be read")
 

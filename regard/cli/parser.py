@@ -9,7 +9,17 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import nearest
-from .arguments import DATA, HOST, NETWORK, add_budget, add_host, add_reading, count, seeds
+from .arguments import (
+    DATA,
+    HOST,
+    NETWORK,
+    add_budget,
+    add_host,
+    add_reading,
+    add_source,
+    count,
+    seeds,
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -168,7 +178,7 @@ def _score(commands: Any) -> None:
     add("folder", metavar="FOLDER", help="what train wrote")
     add("data", metavar="DATA", help="its test part is taken; a file alone is taken whole")
     _add_trust(add)
-    add_reading(parser)
+    add_source(parser)
 
 
 def _add_trust(add: Any) -> None:

@@ -33,7 +33,8 @@ def reading_of(options: Namespace) -> Any:
     """How data is to be read."""
     from ..tasks import Reading
 
+    said = vars(options)
     names = (
         "task", "target", "columns", "reverse", "test", "unit", "tokens", "longest", "measure",
     )  # fmt: skip
-    return Reading(**{name: getattr(options, name) for name in names})
+    return Reading(**{name: said[name] for name in names if name in said})

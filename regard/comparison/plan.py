@@ -75,6 +75,7 @@ class Plan:
             points = f"{100 * self.delta:g} points"
             raise RegardError(f"delta is {points}; it must lie between 0 and 100 points")
         measure_of(self.data, self.reading)
+        self._check_reading()
         self._check_networks()
         device_of(self.device)
 
@@ -95,6 +96,17 @@ class Plan:
 
     def _widens(self) -> bool:
         return self.host == "small" or self.kind != "images"
+
+    def _check_reading(self) -> None:
+        """Refuse what would be said in vain."""
+        texts = ("target", "columns", "reverse", "test", "unit", "tokens", "longest")
+        if self.kind == "images":
+            given = [name for name in texts if getattr(self.reading, name)]
+        else:
+            given = ["size"] if self.size is not None else []
+        if given:
+            other = "text" if self.kind == "images" else "images"
+            raise RegardError(f"{given[0]} is for {other}; {self.data} is for {self.kind}")
 
     def _check_networks(self) -> None:
         arms, controls = self.arms(), self.control_names()

@@ -56,7 +56,7 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "reviews": Recipe(
         host="bag",
-        mechanisms="none,multihead,convolution,bigru,transformer(layers=1,positions=rotary)",
+        mechanisms="none,multihead,convolution,transformer(layers=1,positions=rotary)",
         seeds=(0, 1, 2),
         budget=Budget(epochs=4, batch=32, rate=2e-3),
         dim=64,

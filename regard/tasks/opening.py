@@ -95,7 +95,7 @@ def open_for(
     if isinstance(codec, ImageCodec):
         images = load_images(data, size=codec.shape[-1], on_bad=on_bad)
         return ImageTask(_relabelled(images, codec), codec, torch.device("cpu"))
-    alone = data not in EMBEDDED and said.test is None and Path(data).is_file()
+    alone = data not in EMBEDDED and said.test is None and Path(data).expanduser().is_file()
     if alone and said.target is None:
         said = replace(said, test=data)
     corpus = load_corpus(codec.kind, data, said, on_bad=on_bad)

@@ -178,6 +178,8 @@ def test_embedded_data_have_plans_of_their_own(data):
         ({"pretrained": True}, "there are no published weights for networks on text"),
         ({"host": "small"}, "no network for tagging is called 'small'"),
         ({"reading": Reading(measure="bleu")}, "tagging has no measure 'bleu'; it has accuracy"),
+        ({"size": 32}, "size is for images; "),
+        ({"data": "digits", "host": "small", "reading": Reading(unit="words")}, "unit is for text"),
     ],
 )
 def test_what_cannot_be_asked_of_text_is_said_at_once(text_plan, given, said):
