@@ -30,17 +30,14 @@ class Past:
     @property
     def kept(self) -> Pair | None:
         """Keys and values until now."""
-        if self._room is None:
-            return None
-        key, value = self._room
-        return key[..., : self.length, :], value[..., : self.length, :]
+        return None if self._room is None else _first(self._room, self.length)
 
     def extend(self, key: Tensor, value: Tensor) -> Pair:
         """All keys and values, with the new ones at the end."""
-        old = (None, None) if self._room is None else self._room
-        self._room = _put(old[0], key, self.length), _put(old[1], value, self.length)
+        keys, values = self._room or (None, None)
+        self._room = _put(keys, key, self.length), _put(values, value, self.length)
         self.length += key.shape[-2]
-        return self.kept or self._room
+        return _first(self._room, self.length)
 
     def select(self, rows: Tensor) -> Past:
         """A past of the given samples, in the order given; a row may be taken several times."""
@@ -50,6 +47,11 @@ class Past:
             other._room = key.index_select(0, rows), value.index_select(0, rows)
             other.length = self.length
         return other
+
+
+def _first(room: Pair, length: int) -> Pair:
+    key, value = room
+    return key[..., :length, :], value[..., :length, :]
 
 
 def _put(room: Tensor | None, new: Tensor, length: int) -> Tensor:
