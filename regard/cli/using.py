@@ -6,11 +6,14 @@ import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import RegardError
 from .answer import Answer, json_of
 from .plans import plan_of, reading_of
+
+if TYPE_CHECKING:
+    from ..comparison.arms import Arm
 
 BOM = b"\xef\xbb\xbf"
 
@@ -22,7 +25,8 @@ def train_network(options: Namespace) -> Answer:
     from ..tasks import open_task
     from ..training import Budget
 
-    plan, arm = _arm(options)
+    plan = plan_of(options)
+    arm = _arm(options.mechanism, plan.host, plan.kind)
     size = {} if plan.kind != "images" else _size(plan)
     task = open_task(
         plan.data, plan.reading, dim=plan.dim, validation=plan.validation, on_bad=plan.on_bad,
@@ -97,27 +101,17 @@ def _decoded(line: bytes, number: int) -> str:
         ) from None
 
 
-def _arm(options: Namespace) -> tuple[Any, Any]:
-    """The plan that holds all choices, and the one arm that is trained."""
-    from ..comparison.arms import PLAIN, Arm, parse_arms
+def _arm(asked: str | None, host: str, kind: str) -> Arm:
+    """The one arm that is trained: what was asked for, or the network as it is by itself."""
+    from ..comparison.arms import arm_of, plain_arm
+    from ..tasks.grammar import split
 
-    asked = options.mechanism or PLAIN
-    plan = plan_of(options)
-    if options.mechanism is None:
-        network_only = plan.kind != "images"
-        return plan, Arm(label=plan.host, **_as_own(plan) if network_only else {})
-    arms = [arm for arm in parse_arms(f"{PLAIN},{asked}", plan.kind) if arm.label != PLAIN]
-    if len(arms) != 1:
+    if asked is None:
+        return plain_arm(host, kind)
+    names = split(asked)
+    if len(names) != 1:
         raise RegardError(f"--with {asked}: one attention is trained with; compare takes several")
-    return plan, arms[0]
-
-
-def _as_own(plan: Any) -> dict[str, Any]:
-    """A network on text as it is by itself, with the attention that its options say."""
-    from ..tasks import Network
-
-    network = Network.parse(plan.host, plan.kind)
-    return {"on": network.name, "options": dict(network.options)}
+    return arm_of(names[0], kind)
 
 
 def _size(plan: Any) -> dict[str, Any]:

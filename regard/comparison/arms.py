@@ -115,7 +115,7 @@ def parse_arms(text: str, kind: str = "images") -> tuple[Arm, ...]:
         RegardError: for an unknown mechanism or option, or one arm given twice.
     """
     images = kind == "images"
-    arms = [_arm(part) if images else _arm_on_text(part, kind) for part in split(text)]
+    arms = [arm_of(part, kind) for part in split(text)]
     if images and all(arm.mechanism is None for arm in arms):
         raise RegardError(f"{text!r} names no mechanism; an example is none,se,cbam")
     if images:
@@ -133,6 +133,19 @@ def parse_arms(text: str, kind: str = "images") -> tuple[Arm, ...]:
                 f"{arm.label!r} is given twice; each arm is trained once a seed anyway"
             )
     return tuple(arms)
+
+
+def arm_of(text: str, kind: str) -> Arm:
+    """One arm, written as in :func:`parse_arms`."""
+    return _arm(text) if kind == "images" else _arm_on_text(text, kind)
+
+
+def plain_arm(host: str, kind: str) -> Arm:
+    """A host as it is by itself: for text with the attention that it has or its options say."""
+    if kind == "images":
+        return Arm(label=PLAIN)
+    network = Network.parse(host, kind)
+    return Arm(label=host, on=network.name, options=network.options)
 
 
 def parse_controls(text: str) -> tuple[str, ...]:

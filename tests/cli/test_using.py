@@ -125,6 +125,15 @@ def test_a_beam_is_for_translation(run, typed, folders):
     assert "beams are for translation; this network is for tagging" in made.err
 
 
+def test_a_network_without_its_attention_is_trained_too(run, pairs_file, tmp_path):
+    arguments = ("--measure", "exact", "--epochs", "1", "--dim", "8", "--json", "--out")
+    sizes = []
+    for name, more in (("own", ()), ("none", ("--with", "none"))):
+        run("train", str(pairs_file), *more, *arguments, str(tmp_path / name))
+        sizes.append((tmp_path / name / "network.safetensors").stat().st_size)
+    assert sizes[0] > sizes[1]
+
+
 def test_score_measures_on_data(run, folders):
     made = run("score", str(folders / "tagging"), "tagging")
     assert made.code == 0
