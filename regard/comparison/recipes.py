@@ -37,7 +37,7 @@ RECIPES: Mapping[str, Recipe] = {
         host="gru",
         mechanisms="none,dot,additive,transformer(layers=1)",
         seeds=(0, 1, 2),
-        budget=Budget(epochs=3, batch=64, rate=8e-3),
+        budget=Budget(epochs=4, batch=64, rate=5e-3, clip=1.0),
         dim=64,
     ),
     "dates": Recipe(
@@ -65,7 +65,7 @@ RECIPES: Mapping[str, Recipe] = {
         host="gru",
         mechanisms=_LOOKING_BACK,
         seeds=(0, 1, 2),
-        budget=Budget(epochs=10, batch=64, rate=2e-3, decay=0.01),
+        budget=Budget(epochs=10, batch=64, rate=2e-3, decay=0.01, clip=1.0),
         dim=256,
     ),
     "tagging": Recipe(

@@ -23,6 +23,8 @@ class Budget:
             over the first tenth of the steps and then falls to zero along a cosine.
         decay: weight decay, on matrices and kernels only.
         slow: part of a parameter's name → factor on its learning rate.
+        clip: greatest norm of all gradients together, as of recurrent networks (Pascanu et al.,
+            arXiv:1211.5063); 0 for any.
 
     Raises:
         RegardError: for a number out of range.
@@ -33,6 +35,7 @@ class Budget:
     rate: float = 6e-3
     decay: float = 0.05
     slow: Mapping[str, float] = field(default_factory=dict)
+    clip: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "slow", dict(self.slow))
@@ -43,6 +46,7 @@ class Budget:
         for name, value, least in (
             ("rate", self.rate, math.ulp(0.0)),
             ("decay", self.decay, 0.0),
+            ("clip", self.clip, 0.0),
             *((f"slow[{part!r}]", factor, 0.0) for part, factor in self.slow.items()),
         ):
             if not isinstance(value, int | float) or not least <= value < math.inf:

@@ -157,5 +157,7 @@ class _Loop:
         self.optimizer.zero_grad()
         loss = self.task.loss(self.model, batch)
         loss.mean.backward()
+        if self.budget.clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.budget.clip)
         self.optimizer.step()
         return float(loss.mean.detach()), loss.items, loss.right

@@ -23,6 +23,7 @@ from regard.training.budget import make_optimizer, rate_at
         ({"rate": math.nan}, "rate is nan"),
         ({"rate": "fast"}, "rate is 'fast'"),
         ({"decay": -0.1}, "decay is -0.1"),
+        ({"clip": -1.0}, "clip is -1.0"),
         ({"slow": {"conv": -1.0}}, "slow['conv'] is -1.0"),
     ],
 )

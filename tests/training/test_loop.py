@@ -152,3 +152,11 @@ def test_grey_images_train_a_network_of_three_channels(stripes, make_net):
 def test_a_folder_that_is_not_there_is_an_error(tmp_path, stripes, make_net):
     with pytest.raises(RegardError, match="cannot be written"):
         train(make_net(), stripes, BUDGET, folder=tmp_path / "nowhere")
+
+
+def test_a_clip_changes_only_gradients_that_are_longer(stripes, make_net):
+    nets = [make_net() for _ in range(3)]
+    for net, clip in zip(nets, (0.0, 1e9, 1e-4), strict=True):
+        train(net, stripes, dataclasses.replace(BUDGET, clip=clip))
+    assert weights(nets[0]) == weights(nets[1])
+    assert weights(nets[0]) != weights(nets[2])
