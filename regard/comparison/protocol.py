@@ -30,8 +30,9 @@ def protocol(comparison: Comparison) -> list[Markup | str]:
     budget: dict[str, Any] = grid["budget"]
     done, total = comparison.done
     images = grid["kind"] == "images"
-    same = "the same host weights and" if images else ""
+    same = " the same host weights and" if images else ""
     start = f"; mechanisms with the start '{grid['start']}'" if images else ""
+    clip = f", gradients clipped at norm {budget['clip']:g}" if budget.get("clip") else ""
     weights = "published weights" if grid["pretrained"] else "from scratch"
     epochs = "1 epoch" if budget["epochs"] == 1 else f"{budget['epochs']} epochs"
     controls = [_size(arm, budget["epochs"], images) for arm in comparison.arms if arm.control]
@@ -39,10 +40,10 @@ def protocol(comparison: Comparison) -> list[Markup | str]:
         page.element("pre", grid["data"]["text"]),
         f"Network: {grid['host']}, {weights}{start}. "
         f"{epochs} of AdamW, batch {budget['batch']}, learning rate up to "
-        f"{budget['rate']:g}, weight decay {budget['decay']:g}, on {grid['device']}. {done} of "
-        f"{total} trials are finished.",
+        f"{budget['rate']:g}, weight decay {budget['decay']:g}{clip}, on {grid['device']}. "
+        f"{done} of {total} trials are finished.",
         f"The {name_of(comparison.measure)} is that of the last epoch on test; nothing was chosen "
-        f"on test. One seed gives all arms {same} the same order of the data. Intervals are "
+        f"on test. One seed gives all arms{same} the same order of the data. Intervals are "
         "t-intervals of each difference over seeds, uncorrected; verdicts are corrected (Holm) for "
         "the number of mechanisms. The controls are a family of their own, and so is each control "
         "that mechanisms are held against; all placebos together are one. Inference is over "
