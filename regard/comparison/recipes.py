@@ -37,14 +37,14 @@ RECIPES: Mapping[str, Recipe] = {
         host="gru",
         mechanisms="none,dot,additive,transformer(layers=1)",
         seeds=(0, 1, 2),
-        budget=Budget(epochs=4, batch=64, rate=5e-3, clip=1.0),
+        budget=Budget(epochs=4, batch=64, rate=8e-3, clip=1.0),
         dim=64,
     ),
     "dates": Recipe(
         host="gru",
         mechanisms="none,dot,additive",
         seeds=(0, 1, 2),
-        budget=Budget(epochs=3, batch=64, rate=8e-3),
+        budget=Budget(epochs=3, batch=64, rate=8e-3, clip=1.0),
         dim=64,
     ),
     "cues": Recipe(
