@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .comparison import compare as compare
     from .cost import measure as measure
     from .errors import RegardError as RegardError
+    from .seeing import see as see
     from .surgery import load as load
     from .surgery import plug as plug
     from .surgery import plugged as plugged
@@ -36,6 +37,7 @@ _HOME = {
     "unplug": "surgery",
     "save": "surgery",
     "load": "surgery",
+    "see": "seeing",
     "measure": "cost",
     "train": "training",
     "compare": "comparison",

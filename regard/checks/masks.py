@@ -41,7 +41,7 @@ def _require_no_weights(rows: list[Tensor]) -> None:
     """Weights of a sample or a query that may attend nowhere, of those that the recorder sees."""
     for row in rows:
         require_finite(row, "weights of what may attend nowhere")
-        require(not row.any(), "what may attend nowhere has weights other than zero")
+        require(not row.any(), "what may attend nowhere has weights other than zeros")
 
 
 def _one_row(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -20,7 +20,7 @@ from ..tasks.network import NETWORKS
 
 _PACKAGE = Path(__file__).parent.parent
 _CODE = (
-    "cards.py", "catalogue.py", "maps.py", "ops", "surgery", "networks", "data", "tasks",
+    "cards.py", "catalogue.py", "maps", "ops", "surgery", "networks", "data", "tasks",
     "training",
 )  # fmt: skip
 _HERE = ("arms.py", "placebo.py", "attended.py", "trial.py")

@@ -128,7 +128,10 @@ class ExternalMultiHead(nn.Module):
         if mask is not None:
             check_mask(mask, query)
             logits = logits.masked_fill(~mask[:, None, :, None], torch.finfo(logits.dtype).min)
-        found = self.value(double_norm(logits, over=2, units=3))
+        weights = double_norm(logits, over=2, units=3)
+        if mask is not None:
+            weights = weights.masked_fill(~mask.any(1)[:, None, None, None], 0.0)
+        found = self.value(weights)
         out: Tensor = self.output(found.transpose(1, 2).flatten(2))
         if mask is not None:
             out = out.masked_fill(~mask.any(1)[:, None, None], 0.0)

@@ -1,7 +1,8 @@
 """Plain data → one self-contained HTML file: a pure kit, without torch.
 
 Order: markup → scale → lettering → palette → drawing → tables → figure → forest, scatterplot,
-curves, barchart → colours → pixels → pictures → matrixplot, outlines → document → terminal.
+curves, barchart → colours → pixels → pictures → matrixplot, outlines, dots → document →
+terminal.
 
 A chart is a function from plain data to ``Markup``; a ``Page`` takes ``Markup`` and writes it.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 from .barchart import bars
 from .curves import Series, lines
 from .document import Page
+from .dots import points
 from .forest import Interval, intervals
 from .markup import Markup, element, embed, join
 from .matrixplot import matrix
@@ -43,6 +45,7 @@ __all__ = [
     "matrix",
     "outline",
     "overlay",
+    "points",
     "printable",
     "scatter",
     "table",

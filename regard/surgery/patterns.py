@@ -72,7 +72,7 @@ def host_modules(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
 def _matcher(pattern: Any) -> Callable[[str, nn.Module], bool]:
     if isinstance(pattern, str):
-        expression = _compiled(pattern)
+        expression = expression_of(pattern)
         return lambda name, module: bool(name or not pattern) and bool(expression.fullmatch(name))
     if isinstance(pattern, nn.Module):
         return lambda name, module: module is pattern
@@ -90,7 +90,8 @@ def _kind(pattern: Any) -> str:
     return getattr(pattern, "__name__", None) or type(pattern).__name__
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def expression_of(pattern: str) -> re.Pattern[str]:
+    """A glob on dotted names, or ``re:…``, as a regular expression for the whole name."""
     source = pattern.removeprefix("re:") if pattern.startswith("re:") else _translate(pattern)
     try:
         return re.compile(source)

@@ -63,7 +63,7 @@ def refuse_wrapped(model: nn.Module, name: str = "") -> None:
         module = module.get_submodule(part) if part else module
         kinds = {c.__name__ for c in type(module).__mro__}
         wrapper = next((w for w in _WRAPPERS if w in kinds), None)
-        if wrapper is None and _compiled_in_place(module):
+        if wrapper is None and compiled_in_place(module):
             wrapper = "compiled in place"
         if wrapper is not None:
             raise RegardError(
@@ -72,7 +72,7 @@ def refuse_wrapped(model: nn.Module, name: str = "") -> None:
             )
 
 
-def _compiled_in_place(module: nn.Module) -> bool:
+def compiled_in_place(module: nn.Module) -> bool:
     """By ``model.compile()``, or by ``model.forward = torch.compile(model.forward)``."""
     return getattr(module, "_compiled_call_impl", None) is not None or hasattr(
         module.forward, "_torchdynamo_orig_callable"

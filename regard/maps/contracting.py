@@ -1,0 +1,88 @@
+"""Weights as they meet their values: which axis of a product's operand is summed over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from string import ascii_uppercase
+from typing import Any
+
+from torch import Tensor
+
+
+def operands_of(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
+    """The two tensors of a product; none where it has another form."""
+    if name == "einsum":
+        given: list[Any] = list(args[1:])
+        if len(given) == 1 and isinstance(given[0], list | tuple):
+            given = list(given[0])
+    else:
+        given = [*args, *kwargs.values()][:2]
+    return given if len(given) == 2 and all(isinstance(t, Tensor) for t in given) else []
+
+
+def summed(name: str, args: tuple[Any, ...], weights: Tensor, place: int) -> Tensor | None:
+    """The operand at ``place`` as weights ``[…, Nq, Nk]``: keys are what the product sums over.
+
+    A view, so that a gradient goes with it. None where nothing is summed over.
+    """
+    return _FORMS[name](args, weights, place)
+
+
+def _of_matmul(args: tuple[Any, ...], weights: Tensor, place: int) -> Tensor:
+    if weights.dim() == 1:
+        return weights[None, None]
+    oriented = weights.transpose(-2, -1) if place else weights
+    return oriented[None] if oriented.dim() == 2 else oriented
+
+
+def _of_linear(args: tuple[Any, ...], weights: Tensor, place: int) -> Tensor | None:
+    return None if place else _of_matmul(args, weights, 0)
+
+
+def _of_convolution(args: tuple[Any, ...], weights: Tensor, place: int) -> Tensor | None:
+    """Entries of a memory, in the axis of the channels: a convolution of one pixel sums over it."""
+    if place or weights.dim() != args[1].dim() or any(n > 1 for n in args[1].shape[2:]):
+        return None
+    return weights.flatten(2).transpose(1, 2)
+
+
+def _of_einsum(args: tuple[Any, ...], weights: Tensor, place: int) -> Tensor | None:
+    if not isinstance(args[0], str):
+        return None
+    tensors = operands_of("einsum", args, {})
+    inputs, arrow, output = args[0].replace(" ", "").partition("->")
+    terms = [_spelled(t, x) for t, x in zip(inputs.split(","), tensors, strict=True)]
+    mine, other = terms[place], terms[1 - place]
+    kept = set(output) if arrow else {s for s in mine + other if (mine + other).count(s) == 1}
+    if arrow and "." in output:
+        kept |= set(ascii_uppercase)
+    keys = [s for s in mine if s not in kept and s in other]
+    if not keys:
+        return None
+    queries = [s for s in mine if s in kept and s not in other]
+    batch = [s for s in mine if s not in keys and s not in queries]
+    order = [mine.index(s) for s in (*batch, *queries, *keys)]
+    flat = weights.permute(order).flatten(-len(keys))
+    shape = (*flat.shape[: len(batch)], -1, flat.shape[-1])
+    flat = flat.reshape(shape)
+    return flat[None] if flat.dim() == 2 else flat
+
+
+def _spelled(term: str, x: Tensor) -> str:
+    """The letters of one operand, an ellipsis written out in capitals, the last axes alike."""
+    missing = x.dim() - len(term.replace("...", ""))
+    return term.replace("...", ascii_uppercase[26 - missing :] if missing else "")
+
+
+_FORMS: Mapping[str, Callable[[tuple[Any, ...], Tensor, int], Tensor | None]] = {
+    "matmul": _of_matmul,
+    "__matmul__": _of_matmul,
+    "bmm": _of_matmul,
+    "mm": _of_matmul,
+    "mv": _of_matmul,
+    "linear": _of_linear,
+    "einsum": _of_einsum,
+    "conv1d": _of_convolution,
+    "conv2d": _of_convolution,
+}
+PRODUCTS = frozenset(_FORMS)
