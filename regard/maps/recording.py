@@ -161,6 +161,8 @@ class _Watch(TorchFunctionMode):
             with self:
                 return opened(*args, **kwargs)
         out = func(*args, **kwargs)
+        if self.elsewhere:
+            return out
         reader = READERS.get(func) or NAMED.get(str(func))
         name = getattr(func, "__name__", "")
         if reader is not None:
@@ -171,6 +173,11 @@ class _Watch(TorchFunctionMode):
             for kind, values in self.trails.follow(name, args, kwargs, out):
                 self.found.take(self.site, Seen(kind, self._with_heads(values)), out)
         return out
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether only modules run that are none of the model's."""
+        return bool(self.inside) and not any(m in self.names for m in self.inside)
 
     @property
     def site(self) -> str:

@@ -1,11 +1,33 @@
 """See what a model attends to, what follows from it, and whether it tells anything.
 
-Order: grids, canvas, result, looking.
+Order: grids, canvas, result, looking, heat, head_summaries, stacks, rolling, propagation, targets,
+activation, gates_by_class, alignments.
 """
 
 from __future__ import annotations
 
+from .activation import grad_cam
+from .alignments import alignment
+from .gates_by_class import ClassGates, class_gates
+from .head_summaries import head_max, head_mean
+from .heat import Heat, over_picture, over_tokens
 from .looking import see
+from .propagation import relevance
 from .result import Maps
+from .rolling import rollout
 
-__all__ = ["Maps", "see"]
+__all__ = [
+    "ClassGates",
+    "Heat",
+    "Maps",
+    "alignment",
+    "class_gates",
+    "grad_cam",
+    "head_max",
+    "head_mean",
+    "over_picture",
+    "over_tokens",
+    "relevance",
+    "rollout",
+    "see",
+]

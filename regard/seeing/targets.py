@@ -1,0 +1,78 @@
+"""The one number of an output that is explained: a class, or what the caller says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import RegardError
+from ..surgery.observation import left_as_found
+
+Target: TypeAlias = int | Tensor | Callable[[Any], Tensor] | None
+
+
+def call(model: nn.Module, x: Any) -> Any:
+    """The model on a tensor, a tuple of arguments, or a mapping of keywords."""
+    if isinstance(x, Mapping):
+        return model(**x)
+    return model(*x) if isinstance(x, tuple | list) else model(x)
+
+
+def logits_of(output: Any) -> Tensor:
+    """Class scores ``[B, K]``: the output, or its ``logits``; of texts those of the last token.
+
+    Raises:
+        RegardError: where the output holds no such thing.
+    """
+    found = output if isinstance(output, Tensor) else getattr(output, "logits", None)
+    if isinstance(output, Mapping) and found is None:
+        found = output.get("logits")
+    if isinstance(found, Tensor) and found.dim() == 3:
+        found = found[:, -1]
+    if not isinstance(found, Tensor) or found.dim() != 2:
+        raise RegardError(
+            f"the output ({type(output).__name__}) holds no scores of classes [B, K], nor logits; "
+            "target=a function from the output to one number a sample would work"
+        )
+    return found
+
+
+def scores_of(output: Any, target: Target) -> Tensor:
+    """What is explained, ``[B]``.
+
+    Args:
+        output: of the model.
+        target: a class, one a sample, a function from the output to ``[B]``, or None for the class
+            with the highest score.
+
+    Raises:
+        RegardError: for a class that is not there, or an output without classes.
+    """
+    if callable(target) and not isinstance(target, Tensor):
+        return target(output)
+    logits = logits_of(output)
+    chosen = logits.argmax(1) if target is None else torch.as_tensor(target, device=logits.device)
+    chosen = chosen.expand(len(logits))
+    if bool(((chosen < 0) | (chosen >= logits.shape[1])).any()):
+        raise RegardError(f"target={target}: there are {logits.shape[1]} classes, from 0")
+    return logits.gather(1, chosen[:, None])[:, 0]
+
+
+@contextmanager
+def differentiable(model: nn.Module) -> Iterator[list[nn.Parameter]]:
+    """Eval mode, and gradients to all parameters, which stay without ``grad``; then as before."""
+    parameters = list(model.parameters())
+    wanted = [p.requires_grad for p in parameters]
+    floats = [p for p in parameters if p.is_floating_point()]
+    with left_as_found(model), torch.enable_grad():
+        for p in floats:
+            p.requires_grad_(True)
+        try:
+            yield floats
+        finally:
+            for p, flag in zip(parameters, wanted, strict=True):
+                p.requires_grad_(flag)
