@@ -1,13 +1,14 @@
 """See what a model attends to, what follows from it, and whether it tells anything.
 
 Order: grids, canvas, result, looking, heat, head_summaries, stacks, rolling, propagation, targets,
-activation, gates_by_class, alignments.
+activation, gates_by_class, alignments, methods, erasure, shuffling, sanity.
 """
 
 from __future__ import annotations
 
 from .activation import grad_cam
 from .alignments import alignment
+from .erasure import Curves, blanking, blurring, deletion_insertion
 from .gates_by_class import ClassGates, class_gates
 from .head_summaries import head_max, head_mean
 from .heat import Heat, over_picture, over_tokens
@@ -15,13 +16,20 @@ from .looking import see
 from .propagation import relevance
 from .result import Maps
 from .rolling import rollout
+from .sanity import Sanity, sanity_check
+from .shuffling import shuffled_correlations
 
 __all__ = [
     "ClassGates",
+    "Curves",
     "Heat",
     "Maps",
+    "Sanity",
     "alignment",
+    "blanking",
+    "blurring",
     "class_gates",
+    "deletion_insertion",
     "grad_cam",
     "head_max",
     "head_mean",
@@ -29,5 +37,7 @@ __all__ = [
     "over_tokens",
     "relevance",
     "rollout",
+    "sanity_check",
     "see",
+    "shuffled_correlations",
 ]

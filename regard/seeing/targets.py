@@ -62,6 +62,16 @@ def scores_of(output: Any, target: Target) -> Tensor:
     return logits.gather(1, chosen[:, None])[:, 0]
 
 
+def best_class(model: nn.Module, x: Any) -> int:
+    """The class with the highest score for the first sample.
+
+    Raises:
+        RegardError: for an output without classes.
+    """
+    with left_as_found(model), torch.no_grad():
+        return int(logits_of(call(model, x))[0].argmax())
+
+
 @contextmanager
 def differentiable(model: nn.Module) -> Iterator[list[nn.Parameter]]:
     """Eval mode, and gradients to all parameters, which stay without ``grad``; then as before."""

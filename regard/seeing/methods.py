@@ -1,0 +1,86 @@
+"""From a model and an input straight to a heat, by each method that a page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import RegardError
+from ..maps import Keep, Map, record
+from ..surgery.carrier import first_tensor
+from ..surgery.observation import left_as_found
+from .activation import grad_cam
+from .head_summaries import head_mean
+from .heat import Heat, over_picture, over_tokens
+from .propagation import SOURCE as CHEFER
+from .propagation import relevance
+from .rolling import SOURCE as ABNAR
+from .rolling import rollout
+from .stacks import stack_of
+from .targets import Target, call, differentiable, scores_of
+
+_WHOLE = Keep(kinds=("weights",), longest=None)
+
+Method = Callable[[nn.Module, Any, Target], Heat]
+
+
+def last_attention(model: nn.Module, x: Any, target: Target = None) -> Heat:
+    """The last layer's weights, heads averaged; of no class in particular."""
+    layer = stack_of(_maps(model, x), "the last attention")[-1]
+    return _placed(head_mean(layer), x, "attention of the last layer", layer.site, "")
+
+
+def rolled_out(model: nn.Module, x: Any, target: Target = None) -> Heat:
+    """Attention rollout over all layers; of no class in particular."""
+    flow = rollout(_maps(model, x))
+    return _placed(flow, x, "attention rollout", "all layers", ABNAR)
+
+
+def relevant(model: nn.Module, x: Any, target: Target = None) -> Heat:
+    """Gradient × attention for the target, over all layers."""
+    with differentiable(model) as parameters, record(model, _WHOLE, gradients=True) as maps:
+        score = scores_of(call(model, x), target).sum()
+        # Not backward(): nobody's gradients are to be touched; the weights' hooks run all the same.
+        torch.autograd.grad(score, parameters, allow_unused=True)
+    return _placed(relevance(maps), x, "gradient × attention", "all layers", CHEFER)
+
+
+PICTURES: Mapping[str, Method] = {
+    "Grad-CAM": grad_cam,
+    "gradient × attention": relevant,
+    "attention rollout": rolled_out,
+    "attention of the last layer": last_attention,
+}
+TEXTS: Mapping[str, Method] = {k: v for k, v in PICTURES.items() if v is not grad_cam}
+
+
+def applicable(
+    methods: Mapping[str, Method], model: nn.Module, x: Any, target: Target
+) -> tuple[dict[str, Heat], dict[str, str]]:
+    """What each method gives, and why others give nothing."""
+    heats, refused = {}, {}
+    for name, method in methods.items():
+        try:
+            heats[name] = method(model, x, target)
+        except RegardError as error:
+            refused[name] = str(error).splitlines()[0]
+    return heats, refused
+
+
+def _maps(model: nn.Module, x: Any) -> list[Map]:
+    with left_as_found(model), torch.no_grad(), record(model, _WHOLE) as maps:
+        call(model, x)
+    return maps
+
+
+def _placed(flow: Tensor, x: Any, method: str, where: str, source: str) -> Heat:
+    """Over the picture, where the input is one, else over the tokens."""
+    first = first_tensor(x)
+    if first is not None and first.dim() == 4:
+        values = over_picture(flow, (first.shape[2], first.shape[3]))
+    else:
+        values = over_tokens(flow)
+    return Heat(values, method, where, source)
