@@ -70,9 +70,25 @@ def add_source(parser: Any) -> None:
     add("--skip-bad", action="store_true", help="leave out what cannot be read")
 
 
-def add_host(parser: Any, name: str) -> None:
+def add_look(parser: Any) -> None:
+    """A model, one input for it, and what is written of what it attends to."""
+    add = parser.add_argument
+    add_host(parser, "model", f"{HOST}, or a folder of transformers")
+    add("--input", metavar="FILE", help="an image, or a text in UTF-8")
+    add("--text", metavar="TEXT", help="a text, instead of a file")
+    add("--target", type=int, metavar="N", help="the class explained (default: the model's answer)")
+    add("--pretrained", action="store_true", help="with published weights, which may be downloaded")
+    add("--weights", metavar="FILE", help="with the weights of a .safetensors file")
+    add("--with", dest="mechanism", metavar="NAME@SITES", help="plug this in first")
+    add("--at", default="**", help="maps of these layers only: a glob, or re:… (default: all)")
+    add("--no-tests", action="store_true", help="without deletion, insertion and shuffled weights")
+    add("--out", default="see.html", metavar="FILE", help="the page (default: see.html)")
+    add("--figures", metavar="FOLDER", help="also every picture as PNG or SVG, and arrays")
+
+
+def add_host(parser: Any, name: str, forms: str = HOST) -> None:
     """A network for images, with random weights."""
-    parser.add_argument(name, metavar="MODEL", help=HOST)
+    parser.add_argument(name, metavar="MODEL", help=forms)
     parser.add_argument("--size", type=count, metavar="N", help="side of the images in pixels")
     parser.add_argument("--channels", type=count, metavar="N", help="of the images (default: 3)")
     parser.add_argument("--classes", type=count, default=10, metavar="N", help="default: 10")

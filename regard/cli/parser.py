@@ -15,6 +15,7 @@ from .arguments import (
     NETWORK,
     add_budget,
     add_host,
+    add_look,
     add_reading,
     add_source,
     count,
@@ -63,8 +64,8 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"regard {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for add in (
-        _list, _show, _cite, _sites, _compare, _report, _train, _predict, _score, _measure, _bench,
-        _check, _doctor, _completion,
+        _list, _show, _cite, _sites, _see, _compare, _report, _train, _predict, _score, _measure,
+        _bench, _check, _doctor, _completion,
     ):  # fmt: skip
         add(commands)
     parser.known = commands.choices
@@ -103,6 +104,10 @@ def _sites(commands: Any) -> None:
     add_host(parser, "model")
     parser.add_argument("--at", default="**", help="site pattern: a glob, or re:… (default: all)")
     parser.add_argument("--before", action="store_true", help="on the input of modules")
+
+
+def _see(commands: Any) -> None:
+    add_look(_command(commands, "see", "look at what a model attends to, and whether it matters"))
 
 
 def _compare(commands: Any) -> None:

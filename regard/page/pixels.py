@@ -49,8 +49,13 @@ def zoom_of(zoom: float | None, width: int, height: int) -> float:
 
 def address_of(pixels: Pixels) -> str:
     """The pixels ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]`` as a PNG in a ``data:`` address."""
+    return "data:image/png;base64," + base64.b64encode(png_of(pixels)).decode("ascii")
+
+
+def png_of(pixels: Pixels) -> bytes:
+    """The pixels ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]`` as a PNG file."""
     from PIL import Image
 
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    return file.getvalue()

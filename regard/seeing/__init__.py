@@ -1,7 +1,8 @@
 """See what a model attends to, what follows from it, and whether it tells anything.
 
 Order: grids, canvas, result, looking, heat, head_summaries, stacks, rolling, propagation, targets,
-activation, gates_by_class, alignments, methods, erasure, shuffling, sanity.
+activation, gates_by_class, alignments, methods, erasure, shuffling, sanity,
+subject, folders, hosts, sections, report, files.
 """
 
 from __future__ import annotations
@@ -14,17 +15,21 @@ from .head_summaries import head_max, head_mean
 from .heat import Heat, over_picture, over_tokens
 from .looking import see
 from .propagation import relevance
+from .report import Report, look
 from .result import Maps
 from .rolling import rollout
 from .sanity import Sanity, sanity_check
 from .shuffling import shuffled_correlations
+from .subject import Subject, picture_subject, text_subject
 
 __all__ = [
     "ClassGates",
     "Curves",
     "Heat",
     "Maps",
+    "Report",
     "Sanity",
+    "Subject",
     "alignment",
     "blanking",
     "blurring",
@@ -33,11 +38,14 @@ __all__ = [
     "grad_cam",
     "head_max",
     "head_mean",
+    "look",
     "over_picture",
     "over_tokens",
+    "picture_subject",
     "relevance",
     "rollout",
     "sanity_check",
     "see",
     "shuffled_correlations",
+    "text_subject",
 ]

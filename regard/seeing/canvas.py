@@ -16,6 +16,7 @@ Array = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
 MOST_HEADS = 16  # heads, points and rows of one picture; the page says so where there are more
 _MOST_POINTS = 400
+_MOST_BARS = 24
 _STRIP = 640  # pixels of the screen for a row of channels, about
 
 
@@ -27,11 +28,13 @@ class Scene:
         pixels: the picture, uint8 ``[H, W]`` or ``[H, W, 3]``; None where there is none.
         tokens: the text in its tokens; empty where there is none.
         sample: which of the batch is shown.
+        written: the text that a model wrote, in its tokens.
     """
 
     pixels: Pixels | None = None
     tokens: tuple[str, ...] = ()
     sample: int = 0
+    written: tuple[str, ...] = ()
 
 
 def picture_of(found: Map, scene: Scene) -> list[Markup]:
@@ -76,6 +79,7 @@ def _gate(gate: Array, found: Map, scene: Scene) -> Markup:
         return page.bars(
             names, [float(g) for g in gate.reshape(len(gate))],
             caption=f"Channel gates at {where}, the largest first", value_label="gate", reference=1,
+            most=_MOST_BARS,
         )  # fmt: skip
     if found.over in ("height", "width"):
         along = "rows" if found.over == "height" else "columns"

@@ -80,30 +80,31 @@ def deletion_insertion(
     Args:
         model: left in its mode.
         erase: makes inputs with some places taken away, such as :func:`blurring`.
-        heat: of the same input; its places are what goes.
+        heat: of the same input; its places are what goes, but for those without a value.
         target: as in :func:`regard.seeing.grad_cam`; of a class the probability is scored.
-        steps: points of a curve after the first.
+        steps: points of a curve after the first; at most one a place.
         orders: random ones, from a fixed seed.
         batch: samples at a time.
     """
     values = heat.values[0].flatten()
-    numbers = torch.Generator().manual_seed(0)
-    ranked = [values.argsort(descending=True, stable=True)]
-    ranked += [torch.randperm(len(values), generator=numbers) for _ in range(orders)]
-    counts = [round(len(values) * k / steps) for k in range(steps + 1)]
+    ranked = _orders(values, orders)
+    steps = min(steps, len(ranked[0]))
+    counts = [round(len(ranked[0]) * k / steps) for k in range(steps + 1)]
     kept = []
     for order in ranked:
         gone = torch.zeros(steps + 1, len(values), dtype=torch.bool)
+        left = torch.zeros_like(gone)
+        left[:, order] = True
         for row, count in zip(gone, counts, strict=True):
             row[order[:count]] = True
-        kept += [~gone, gone]
+        kept += [~gone, ~(left & ~gone)]
     with left_as_found(model):
         if target is None:
             target = best_class(model, erase(torch.ones(1, len(values), dtype=torch.bool)))
         parts = torch.cat(kept).split(batch)
         scores = torch.cat([_scores(call(model, erase(part)), target) for part in parts])
     curves = [tuple(map(float, c)) for c in scores.split(steps + 1)]
-    shares = tuple(count / len(values) for count in counts)
+    shares = tuple(count / counts[-1] for count in counts)
     return Curves(shares, curves[0], curves[1], tuple(curves[2::2]), tuple(curves[3::2]))
 
 
@@ -148,6 +149,14 @@ def blanking(ids: Tensor, blank: int, others: dict[str, Tensor] | None = None) -
         return {"input_ids": made, **more}
 
     return erase
+
+
+def _orders(values: Tensor, count: int) -> list[Tensor]:
+    """The places that have a value, the most marked first, and in so many random orders."""
+    places = values.isfinite().nonzero()[:, 0]
+    numbers = torch.Generator().manual_seed(0)
+    drawn = [places[torch.randperm(len(places), generator=numbers)] for _ in range(count)]
+    return [places[values[places].argsort(descending=True, stable=True)], *drawn]
 
 
 def _scores(output: Any, target: Target) -> Tensor:

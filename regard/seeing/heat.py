@@ -17,7 +17,8 @@ class Heat:
     """A value for each place of an input.
 
     Args:
-        values: ``[B, h, w]`` over a picture, or ``[B, N]`` over tokens; on the CPU, in float32.
+        values: ``[B, h, w]`` over a picture, or ``[B, N]`` over tokens; on the CPU, in float32. NaN
+            at the token that reads the others: what it has from itself is the residual path.
         method: what it was computed by.
         where: from which layers.
         source: the paper of the method.
@@ -64,13 +65,16 @@ def over_picture(flow: Tensor, frame: tuple[int, int]) -> Tensor:
 
 
 def over_tokens(flow: Tensor) -> Tensor:
-    """What the tokens of a text count for, ``[B, N]``.
+    """What the tokens of a text count for, ``[B, N]``, NaN for the one that reads them.
 
-    The last row where no token sees a later one, which is where such a model speaks; else the
-    first, that of a class token.
+    That is the last where no token sees a later one, for there such a model speaks; else the first,
+    a class token.
     """
     causal = flow.shape[1] > 1 and not bool(flow.triu(1).any())
-    return flow[:, -1 if causal else 0].float()
+    reader = flow.shape[1] - 1 if causal else 0
+    row = flow[:, reader].float().clone()
+    row[:, reader] = float("nan")
+    return row
 
 
 def ranks_of(values: Tensor) -> Tensor:
@@ -82,8 +86,9 @@ def ranks_of(values: Tensor) -> Tensor:
 
 
 def rank_correlation(one: Tensor, other: Tensor) -> float:
-    """Spearman's, between two maps of one shape; zero where one of them is constant."""
-    a, b = (ranks_of(x) for x in (one, other))
+    """Spearman's, between two maps of one shape, where both have values; zero where one is flat."""
+    known = one.isfinite() & other.isfinite()
+    a, b = (ranks_of(x[known]) for x in (one, other))
     a, b = a - a.mean(), b - b.mean()
     scale = float(torch.linalg.norm(a) * torch.linalg.norm(b))
     return float(a @ b) / scale if scale else 0.0

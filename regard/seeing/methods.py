@@ -83,4 +83,6 @@ def _placed(flow: Tensor, x: Any, method: str, where: str, source: str) -> Heat:
         values = over_picture(flow, (first.shape[2], first.shape[3]))
     else:
         values = over_tokens(flow)
+        if not values.isfinite().any():
+            raise RegardError(f"{method} compares tokens that are read; a single one has no other")
     return Heat(values, method, where, source)

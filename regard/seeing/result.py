@@ -21,7 +21,7 @@ from ..surgery.patterns import expression_of
 from ..training.checkpoint import write_whole
 from .canvas import Scene, picture_of
 
-_HEAD = ("site", "what", "shape", "maps", "least", "greatest")
+HEAD = ("site", "what", "shape", "maps", "least", "greatest")
 _MOST_PICTURES = 24
 
 
@@ -80,7 +80,7 @@ class Maps:
 
     def table(self) -> str:
         """Sites, kinds, shapes and ranges as aligned text, and what was left out."""
-        lines = [aligned([_HEAD, *self._rows()])] if self.found else []
+        lines = [aligned([HEAD, *self.rows()])] if self.found else []
         return printable("\n".join([*lines, *self.notes()]))
 
     def show(self) -> None:
@@ -124,7 +124,7 @@ class Maps:
     def page(self, scene: Scene | None = None) -> Page:
         """A page: the table, and a picture of each of the first maps."""
         shown = Page(f"What {self.model} attends to", lead=" ".join(self.notes()))
-        shown.add("Maps", html_table(_HEAD, self._rows(), "All maps, by site"))
+        shown.add("Maps", html_table(HEAD, self.rows(), "All maps, by site"))
         for found in self.found[:_MOST_PICTURES]:
             title = f"{found.form} at {found.site or 'the model itself'}"
             shown.add(title, *picture_of(found, scene or Scene()))
@@ -144,7 +144,7 @@ class Maps:
     def __str__(self) -> str:
         return self.table()
 
-    def _rows(self) -> list[tuple[str, ...]]:
+    def rows(self) -> list[tuple[str, ...]]:
         """One row for maps of one site, form and shape."""
         groups: dict[tuple[str, str, str], list[Tensor]] = {}
         for m in self.found:

@@ -58,8 +58,8 @@ class Sanity:
         if self.matters:
             return (
                 f"Read it with care: the answer hangs on what it marks ({gap}), but shuffled "
-                f"weights give nearly the same map ({alike}): it shows the input more than what "
-                "was learned."
+                f"weights give {self._same()} ({alike}): it shows the input more than what was "
+                "learned."
             )
         beaten = f"it beats {self.curves.better_than} of {count} random orders ({gap})"
         if self.learned:
@@ -67,8 +67,7 @@ class Sanity:
                 "It tells little of this answer: taking away what it marks moves it no more than "
                 f"chance does, {beaten}; with the weights the map does change ({alike})."
             )
-        same = f"shuffled weights give nearly the same map ({alike})"
-        return f"It tells nothing: {beaten}, and {same}."
+        return f"It tells nothing: {beaten}, and shuffled weights give {self._same()} ({alike})."
 
     def figure(self) -> Markup:
         """The curves, and those of random orders."""
@@ -82,12 +81,21 @@ class Sanity:
         )
         return page.lines(runs, "share of the places", "score", caption=caption)
 
+    def _same(self) -> str:
+        return "nearly the same map" if self.correlations[-1] > 0 else "nearly its reverse"
+
     def _mean_gap(self) -> float:
         return sum(self.curves.random_gaps) / len(self.curves.random_gaps)
 
 
 def sanity_check(
-    model: nn.Module, x: Any, heat: Heat, method: Method, erase: Erase, target: Target = None
+    model: nn.Module,
+    x: Any,
+    heat: Heat,
+    method: Method,
+    erase: Erase,
+    *,
+    target: Target = None,
 ) -> Sanity:
     """Both tests for the first sample.
 
@@ -103,5 +111,5 @@ def sanity_check(
         target = best_class(model, x)
     curves = deletion_insertion(model, erase, heat, target)
     found = shuffled_correlations(model, lambda copy: method(copy, x, target).values[0])
-    values = heat.values[0]
-    return Sanity(curves, found, bool((values == values.flatten()[0]).all()))
+    values = heat.values[0][heat.values[0].isfinite()]
+    return Sanity(curves, found, bool((values == values[0]).all()))

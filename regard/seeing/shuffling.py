@@ -19,7 +19,7 @@ SOURCE = "arXiv:1810.03292"
 
 
 def shuffled_correlations(
-    model: nn.Module, explain: Callable[[nn.Module], Tensor], stages: int = 3
+    model: nn.Module, explain: Callable[[nn.Module], Tensor], stages: int = 3, draws: int = 3
 ) -> tuple[float, ...]:
     """Rank correlations between a heat and those of ever more randomised copies of its model.
 
@@ -27,22 +27,34 @@ def shuffled_correlations(
         model: stays as it is.
         explain: from a model to the values of a heat.
         stages: after the first the last part of the parameters is shuffled, after the last all.
+        draws: copies; smooth maps agree or disagree by chance, so the mean over them counts.
 
     Returns:
         Spearman's, one a stage; zero where a heat is constant.
     """
     wanted = explain(model)
+    runs = [_one_draw(model, explain, wanted, range(1, stages + 1), seed) for seed in range(draws)]
+    return tuple(sum(stage) / draws for stage in zip(*runs, strict=True))
+
+
+def _one_draw(
+    model: nn.Module,
+    explain: Callable[[nn.Module], Tensor],
+    wanted: Tensor,
+    stages: range,
+    seed: int,
+) -> list[float]:
     copy = deepcopy(model)
     parameters = list(copy.parameters())[::-1]
-    numbers = torch.Generator().manual_seed(0)
+    numbers = torch.Generator().manual_seed(seed)
     found, done = [], 0
-    for stage in range(1, stages + 1):
-        until = len(parameters) * stage // stages
+    for stage in stages:
+        until = len(parameters) * stage // len(stages)
         for parameter in parameters[done:until]:
             _shuffle(parameter, numbers)
         done = until
         found.append(rank_correlation(wanted, explain(copy)))
-    return tuple(found)
+    return found
 
 
 @torch.no_grad()

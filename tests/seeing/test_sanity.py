@@ -131,7 +131,7 @@ def test_one_sentence_says_whether_it_tells_anything(better, alike, words):
 def test_both_tests_of_a_real_heat(bright):
     model = Corner()
     found = grad_cam(model, bright, 1)
-    result = sanity_check(model, bright, found, grad_cam, blurring(bright, (8, 8)), 1)
+    result = sanity_check(model, bright, found, grad_cam, blurring(bright, (8, 8)), target=1)
     assert result.matters
     assert not result.learned  # a single weight cannot be shuffled
     assert "deletion, random order" in result.figure()

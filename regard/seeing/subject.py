@@ -1,0 +1,176 @@
+"""A model and one input for it: a picture from a file, or a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..data.picture import decode
+from ..errors import RegardError
+from ..surgery.carrier import first_tensor
+from ..surgery.observation import left_as_found
+from .canvas import Scene
+from .erasure import Erase, blanking, blurring
+from .heat import Heat
+from .methods import PICTURES, TEXTS, Method
+from .targets import Target, best_class, call, logits_of
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_MOST_SHOWN = 192  # pixels of the longer side of the picture on a page
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is looked at.
+
+    Args:
+        model: in eval mode.
+        name: of the model, for people.
+        x: its input, a batch of one.
+        scene: the input as it is shown.
+        target: what is explained.
+        answer: what the model says of the input, in a sentence.
+        notes: what should be known, in sentences.
+        blank: id of the token that stands for a token taken away.
+    """
+
+    model: nn.Module
+    name: str
+    x: Any
+    scene: Scene
+    target: Target
+    answer: str
+    notes: tuple[str, ...] = ()
+    blank: int = 0
+
+    @property
+    def methods(self) -> Mapping[str, Method]:
+        """The ways of making a heat."""
+        return TEXTS if self.scene.pixels is None else PICTURES
+
+    def erase(self, heat: Heat) -> Erase:
+        """How places of the heat are taken away from the input."""
+        first = first_tensor(self.x)
+        if first is None:
+            raise RegardError(f"the input of {self.name} holds no tensor")
+        if heat.pictured:
+            erase = blurring(first, (heat.values.shape[1], heat.values.shape[2]))
+            return self._named(erase)
+        others = {k: v for k, v in self.x.items() if k != "input_ids"}
+        return blanking(self.x["input_ids"], self.blank, others)
+
+    def _named(self, erase: Erase) -> Erase:
+        """The picture under the name that the model takes it by."""
+        if not isinstance(self.x, Mapping):
+            return erase
+        (name,) = self.x
+        return lambda keep: {name: erase(keep)}
+
+
+def picture_subject(
+    model: nn.Module,
+    name: str,
+    path: str | Path,
+    size: int,
+    *,
+    channels: int = 3,
+    scale: tuple[Sequence[float], Sequence[float]] | None = None,
+    argument: str | None = None,
+    target: int | None = None,
+) -> Subject:
+    """A model of pictures and one picture.
+
+    Args:
+        model: takes ``[B, C, H, W]``.
+        name: of the model, for people.
+        path: an image file; it is resized to a square.
+        size: side in pixels.
+        channels: of the picture.
+        scale: mean and deviation by which pixels from 0 to 1 are normalised; default: ImageNet's
+            for three channels, 0.5 and 0.5 for others.
+        argument: name by which the model takes the picture; None: the first.
+        target: the class explained; default: the one with the highest score.
+
+    Raises:
+        RegardError: for a file that is no image, or a model that cannot be run on it.
+    """
+    pixels = decode(Path(path), channels=channels, width=size, height=size)
+    mean, deviation = scale or (IMAGENET if channels == 3 else ((0.5,), (0.5,)))
+    x = torch.from_numpy(pixels.copy()).float()[None] / 255
+    x = (x - torch.tensor(mean).view(1, -1, 1, 1)) / torch.tensor(deviation).view(1, -1, 1, 1)
+    side = min(size, _MOST_SHOWN)
+    shown = decode(Path(path), channels=channels, width=side, height=side)
+    scene = Scene(np.ascontiguousarray(shown[0] if channels == 1 else np.moveaxis(shown, 0, -1)))
+    given: Any = x if argument is None else {argument: x}
+    return _subject(model, name, given, scene, target=target)
+
+
+def text_subject(
+    model: nn.Module,
+    name: str,
+    inputs: Mapping[str, Tensor],
+    tokens: Sequence[str],
+    *,
+    written: Sequence[str] = (),
+    blank: int = 0,
+    words: Callable[[int], str] = str,
+    target: int | None = None,
+) -> Subject:
+    """A model of texts and one text.
+
+    Args:
+        model: takes ``input_ids`` and what else there is, by name.
+        name: of the model, for people.
+        inputs: ``[1, …]`` each, ``input_ids`` first.
+        tokens: the text in its tokens, for people.
+        written: the text that the model wrote, likewise, of ``decoder_input_ids``.
+        blank: id of the token that stands for one taken away.
+        words: what a class or a token of the output is called.
+        target: as for pictures.
+
+    Raises:
+        RegardError: for a model that cannot be run on it.
+    """
+    scene = Scene(None, tuple(tokens), written=tuple(written))
+    found = _subject(model, name, dict(inputs), scene, target=target, words=words)
+    return replace(found, blank=blank)
+
+
+def _subject(
+    model: nn.Module,
+    name: str,
+    x: Any,
+    scene: Scene,
+    *,
+    target: int | None,
+    words: Callable[[int], str] = str,
+) -> Subject:
+    model = model.eval()
+    with left_as_found(model), torch.no_grad():
+        output = call(model, x)
+    try:
+        logits = logits_of(output)
+    except RegardError:
+        note = "The model names no classes: what is explained is the length of its output."
+        return Subject(model, name, x, scene, _length, "It gives no classes.", (note,))
+    chosen = best_class(model, x) if target is None else target
+    if not 0 <= chosen < logits.shape[1]:
+        raise RegardError(f"target {chosen}: there are {logits.shape[1]} classes, from 0")
+    share = float(logits.float().softmax(1)[0, chosen])
+    best = "its answer" if target is None else "the class asked for"
+    answer = f"Explained is {best}, {words(chosen)!r}, with a probability of {share:.3f}."
+    return Subject(model, name, x, scene, chosen, answer)
+
+
+def _length(output: Any) -> Tensor:
+    """The length of the first tensor of an output, ``[B]``."""
+    first = first_tensor(output)
+    if first is None:
+        raise RegardError("the output holds no tensor")
+    return first.flatten(1).norm(dim=1)

@@ -1,0 +1,60 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def photo(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 20, 3), np.uint8)
+    Image.fromarray(pixels).save(path := tmp_path / "photo.png")
+    return path
+
+
+def test_it_writes_a_page_and_figures_and_answers(regard, photo, tmp_path):
+    page, figures = tmp_path / "see.html", tmp_path / "figures"
+    code, out, err = regard(
+        "see", "small", "--input", photo, "--size", 16, "--classes", 3, "--with",
+        "eca@layer*.0.bn2", "--out", page, "--figures", figures,
+    )  # fmt: skip
+    assert (code, err.splitlines()[0]) == (0, "maps")
+    assert "Explained is its answer" in out
+    assert f"page: {page}" in out
+    assert "Channel gates</h2>" in page.read_text(encoding="utf-8")
+    assert (figures / "maps.safetensors").exists()
+
+
+def test_json_and_chosen_layers(regard, photo, tmp_path):
+    code, out, _ = regard(
+        "see", "small", "--input", photo, "--size", 16, "--with", "se@layer*.0.bn2", "--at",
+        "layer2.**", "--target", 1, "--no-tests", "--json", "--out", tmp_path / "see.html",
+    )  # fmt: skip
+    facts = json.loads(out)
+    assert code == 0
+    assert {m["site"].split(".")[0] for m in facts["maps"]} == {"layer2"}
+    assert "the class asked for" in facts["answer"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "takes one input"),
+        (("--text", "a cat"), "takes pictures"),
+        (("--input", "gone.png"), "gone.png gives no image"),
+        (("--input", "gone.txt"), "gone.txt gives no text"),
+        (("--input", "PHOTO", "--out", "see.pdf"), "written as .html"),
+        (("--input", "PHOTO", "--out", "nowhere/see.html"), "there is no folder"),
+        (("--input", "PHOTO", "--at", "layer9"), "matches no module"),
+        (("--input", "PHOTO", "--with", "cbma"), "nearest: cbam"),
+        (("--input", "PHOTO", "--target", "12"), "there are 10 classes"),
+        (("--input", "PHOTO", "--weights", "gone.safetensors"), "gives no weights"),
+    ],
+)
+def test_mistakes_are_told_in_a_line_or_two(regard, photo, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    given = [str(photo) if a == "PHOTO" else a for a in arguments]
+    code, out, err = regard("see", "small", "--size", 16, "--no-tests", *given)
+    assert (code, out) == (1, "")
+    assert words in err
+    assert not (tmp_path / "see.html").exists()
