@@ -79,6 +79,11 @@ def _maps(model: nn.Module, x: Any) -> list[Map]:
 def _placed(flow: Tensor, x: Any, method: str, where: str, source: str) -> Heat:
     """Over the picture, where the input is one, else over the tokens."""
     first = first_tensor(x)
+    if first is not None and len(flow) != len(first):
+        raise RegardError(
+            f"{method}: {len(flow)} maps for {len(first)} samples are of windows, each of which is "
+            "a part of a picture only; grad_cam works"
+        )
     if first is not None and first.dim() == 4:
         values = over_picture(flow, (first.shape[2], first.shape[3]))
     else:

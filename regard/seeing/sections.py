@@ -113,7 +113,9 @@ def _heads(subject: Subject, maps: Maps) -> Iterator[Section]:
     heads = weights.reshape(-1, *weights.shape[-2:])
     named = [(f"head {k}", head) for k, head in enumerate(heads[:MOST_HEADS])]
     both = [(k, v.double().numpy()) for k, v in summed.items()]
-    if pixels is not None and find_grid(weights.shape[-1], pixels.shape[:2]) is not None:
+    whole = len(last.values) == 1 and weights.ndim < 4  # not windows
+    frame = None if pixels is None else (pixels.shape[0], pixels.shape[1])
+    if whole and frame is not None and find_grid(weights.shape[-1], frame) is not None:
         parts = _over(subject, both + named)
     elif pixels is None and len(tokens) == weights.shape[-1]:
         shown = both[:1] + named[:_MOST_MATRICES]
@@ -123,6 +125,8 @@ def _heads(subject: Subject, maps: Maps) -> Iterator[Section]:
         ]
     else:
         parts = heads_side_by_side(weights, f"at {last.site}")
+        if not whole:
+            parts.append(_paragraph(f"Of the first of {len(last.values)} windows."))
     yield title, [*_counted(len(heads), len(parts)), *parts]
 
 

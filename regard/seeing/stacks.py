@@ -24,10 +24,14 @@ def stack_of(maps: Iterable[Map], asked: str) -> list[Map]:
     shapes = {(m.values.shape[0], *m.values.shape[-2:]) for m in layers}
     _, queries, keys = next(iter(shapes))
     if len(shapes) > 1 or queries != keys:
-        sizes = ", ".join(sorted({f"{m.values.shape[-2]}×{m.values.shape[-1]}" for m in layers}))
+        sizes = ", ".join(f"[{batch}, …, {q}, {k}]" for batch, q, k in sorted(shapes))
         raise RegardError(
             f"{asked} follows tokens through layers that keep them; these have weights of {sizes}"
             '\nOne stack, such as maps["encoder.**"], works; for windows (Swin), grad_cam does'
+        )
+    if any(m.values.dim() > 4 for m in layers):
+        raise RegardError(
+            f"{asked}: these weights are of windows, not of all tokens; grad_cam works"
         )
     if any(m.pooled != (1, 1) for m in layers):
         raise RegardError(f"{asked} needs whole maps; Keep(longest=None) keeps them")

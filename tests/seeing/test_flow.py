@@ -85,7 +85,7 @@ def test_relevance_needs_a_backward(x):
 
 def test_layers_of_different_tokens_or_cut_maps_are_refused(x):
     mixed = [Map(str(n), "weights", torch.ones(1, n, n) / n) for n in (4, 5)]
-    with pytest.raises(RegardError, match=r"4×4, 5×5"):
+    with pytest.raises(RegardError, match=r"\[1, …, 4, 4\], \[1, …, 5, 5\]"):
         rollout(mixed)
     plain = model(False)
     with see(plain, Keep(longest=2)) as maps:

@@ -96,6 +96,18 @@ def test_a_vision_transformer_shows_its_heads_over_the_picture(photo):
     assert all(name in text for name in ("mean", "maximum", "head 2"))
 
 
+def test_windows_are_never_drawn_as_if_they_were_the_picture(photo):
+    torchvision = pytest.importorskip("torchvision")
+    torch.manual_seed(0)
+    model = torchvision.models.SwinTransformer([4, 4], 8, [1, 1], [2, 2], [3, 3], num_classes=3)
+    found = look(picture_subject(model, "swin", photo, 48), test=False)
+    assert set(found.heats) == {"Grad-CAM"}
+    assert "[4, …, 9, 9]" in found.refused["attention rollout"]  # four windows at first
+    text = found.page().html()
+    assert "Of the first of 4 windows" in text
+    assert "head 1 over the picture" not in text
+
+
 def test_what_is_asked_for_must_be_there(photo, tmp_path):
     with pytest.raises(RegardError, match="there are 3 classes"):
         host_subject("small", str(photo), size=24, classes=3, target=3)
