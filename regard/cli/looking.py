@@ -39,7 +39,8 @@ def _subject(options: Namespace) -> Any:
     if (picture is None) == (text is None):
         raise RegardError("regard see takes one input: --input FILE, or --text TEXT")
     if picture is not None and Path(picture).suffix.lower() in _TEXTS:
-        picture, text = None, _read(Path(picture).expanduser())
+        text = _read(Path(picture).expanduser())
+        picture = None
     if is_folder(options.model):
         return folder_subject(options.model, picture=picture, text=text, target=options.target)
     if picture is None:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import RegardError
 from ..ops import attend, modulate, warp
 from ..ops.warping import sample, sampling_points
 from .finding import Kind
@@ -123,6 +124,13 @@ def _deform_conv2d(  # noqa: PLR0917 - the arguments are torchvision's
     yield Seen("points", torch.stack((right, down), -1), _frame(input))
 
 
+def _flex_attention(out: Any, *args: Any, **kwargs: Any) -> _Seen:
+    raise RegardError(
+        "flex_attention takes its scores from a function, so its weights cannot be seen; "
+        'with transformers model.set_attn_implementation("sdpa") works'
+    )
+
+
 def _attend(out: Tensor, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kw: Any) -> _Seen:
     weights = of_attend(query, key, value, *args, **kw)
     yield Seen("weights", weights, gradient=lambda g: gradient_of(weights, value, g))
@@ -148,5 +156,8 @@ READERS: Mapping[Any, Callable[..., _Seen]] = {
     F.affine_grid: _affine_grid,
     F.grid_sample: _grid_sample,
 }
-NAMED: Mapping[str, Callable[..., _Seen]] = {"torchvision.deform_conv2d": _deform_conv2d}
-"""Operators by name, for their library may not be there."""
+NAMED: Mapping[str, Callable[..., _Seen]] = {
+    "torchvision.deform_conv2d": _deform_conv2d,
+    "flex_attention": _flex_attention,
+}
+"""Operators by name, for their library may not be there, or is slow to import."""

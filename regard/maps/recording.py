@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cache
 from types import FunctionType
@@ -26,11 +27,6 @@ from .keeping import Keep
 from .readers import NAMED, READERS, Seen
 from .rows import Weights, dense, precise
 
-_COMPILED_INSIDE = (
-    "the model compiles a part of itself while it runs (flex_attention does, or torch.compile in "
-    "its own code), which cannot be seen.\nWith transformers: "
-    'model.set_attn_implementation("sdpa") works'
-)
 PLAIN = Keep(kinds=("weights", "gate", "theta"), longest=None, most=None)
 
 
@@ -65,12 +61,8 @@ def recording(
     leave = register_module_forward_hook(lambda *_: _drop(inside), always_call=True)
     unwatch = register_module_forward_hook(_as_unwatched, with_kwargs=True)
     try:
-        with _Watch(found, names, inside):
+        with _uncompiled(), _Watch(found, names, inside):
             yield found
-    except Exception as error:
-        if type(error).__module__.startswith("torch._dynamo"):
-            raise RegardError(_COMPILED_INSIDE) from error
-        raise
     finally:
         for hook in (enter, leave, unwatch):
             hook.remove()
@@ -163,8 +155,8 @@ class _Watch(TorchFunctionMode):
         out = func(*args, **kwargs)
         if self.elsewhere:
             return out
-        reader = READERS.get(func) or NAMED.get(str(func))
         name = getattr(func, "__name__", "")
+        reader = READERS.get(func) or NAMED.get(str(func))
         if reader is not None:
             for seen in reader(out, *args, **kwargs):
                 shares = seen.kind == "gate" and self.trails.origin(seen.source) == "softmax"
@@ -208,6 +200,16 @@ def _opened(func: Any) -> FunctionType | None:
     made = FunctionType(func.__code__, names, func.__name__, func.__defaults__, func.__closure__)
     made.__kwdefaults__ = func.__kwdefaults__
     return made
+
+
+def _uncompiled() -> AbstractContextManager[Any]:
+    """What a model compiles of itself runs plainly: compiled, it would not be seen.
+
+    PyTorch's compiler takes seconds to import; what was never imported has compiled nothing.
+    """
+    if "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    return torch.compiler.set_stance("force_eager")
 
 
 def _refuse_compiled(model: nn.Module) -> None:

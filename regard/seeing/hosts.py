@@ -37,7 +37,7 @@ def host_subject(
         classes: of the network; published weights have their own.
         pretrained: with published weights.
         weights: a ``.safetensors`` file with the whole state of the network.
-        mechanism: plugged in before that, ``NAME`` or ``NAME@SITES``.
+        mechanism: plugged in before that, ``NAME@SITES``.
         target: the class explained.
 
     Raises:
@@ -51,9 +51,7 @@ def host_subject(
         model = build_host(name, classes=count, channels=depth, size=side, pretrained=pretrained)
         model = model.eval()
         if mechanism is not None:
-            kind, _, sites = mechanism.partition("@")
-            example = torch.randn(2, depth, side, side)
-            plug(model, kind, sites or "**", example=example, start="paper")
+            _plug(model, mechanism, torch.randn(2, depth, side, side))
     known = "published weights" if pretrained else "random weights"
     if weights is not None:
         _load(model, weights)
@@ -63,6 +61,16 @@ def host_subject(
     return picture_subject(
         model, label, picture, side, channels=depth, scale=scale, target=target
     )  # fmt: skip
+
+
+def _plug(model: nn.Module, mechanism: str, example: torch.Tensor) -> None:
+    kind, _, sites = mechanism.partition("@")
+    if not sites:
+        raise RegardError(
+            f"{mechanism}: where is it plugged? {mechanism}@SITES works, such as "
+            f"{mechanism}@layer*; regard sites lists them"
+        )
+    plug(model, kind, sites, example=example, start="paper")
 
 
 def _published(name: str) -> int:

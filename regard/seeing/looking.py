@@ -36,8 +36,9 @@ def see(
         The maps, which fill while the block runs.
 
     Raises:
-        RegardError: for a compiled or scripted model, or one that compiles a part of itself, and
-            where ``keep`` names no layer, or a head or query that is not there.
+        RegardError: for a compiled or scripted model, for flex_attention, and where ``keep`` names
+            no layer, or a head or query that is not there. What a model compiles inside itself runs
+            plainly meanwhile.
     """
     wanted: Any = Keep() if keep is None else keep
     if not isinstance(wanted, Keep):

@@ -251,3 +251,16 @@ def test_compiled_and_scripted_models_are_refused_with_what_to_do():
     inside[0].compile()
     with pytest.raises(RegardError, match="0 is compiled"), record(inside):
         pass
+
+
+def test_a_function_that_a_model_compiles_for_itself_runs_plainly_and_is_seen():
+    @torch.compile(backend="eager")
+    def attention(q):
+        return nn.functional.scaled_dot_product_attention(q, q, q)
+
+    class Model(nn.Module):
+        def forward(self, q):
+            return attention(q)
+
+    rows_are_shares(found := look(Model(), torch.randn(1, 2, 4, 3)))
+    assert len(found) == 1

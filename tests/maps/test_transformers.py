@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from regard import RegardError
 from regard.maps import Keep, record
 from regard.maps.finding import Map
 
@@ -95,3 +96,17 @@ def test_generation_step_by_step_is_one_map_a_step():
         model.generate(IDS[:1], max_new_tokens=3, do_sample=False, pad_token_id=0)
     assert [tuple(m.values.shape[2:]) for m in found] == [(5, 5), (1, 6), (1, 7)]
     assert [m.call for m in found] == [0, 1, 2]
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@torch.no_grad()
+def test_flex_attention_is_an_error_that_says_what_to_do():
+    kind = bert()
+    model = built(kind, "flex_attention")
+    wanted = pytest.raises(RegardError, match=r'set_attn_implementation\("sdpa"\)')
+    with wanted, record(model):
+        model(**kind[2])
+    model.set_attn_implementation("sdpa")
+    with record(model) as found:
+        model(**kind[2])
+    assert len(found) == 2
