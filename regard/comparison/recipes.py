@@ -35,7 +35,7 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "toy": Recipe(
         host="gru",
-        mechanisms="none,dot,additive,transformer(layers=1)",
+        mechanisms="none,dot,additive",
         seeds=(0, 1, 2),
         budget=Budget(epochs=4, batch=64, rate=8e-3, clip=1.0),
         dim=64,
