@@ -18,7 +18,7 @@ from regard.tasks import Network, Task, open_task
 from regard.training import Budget
 
 POSITIONS = ("none", "sinusoidal", "learned", "rotary", "alibi", "t5_bias")
-DIM, HEADS = 32, 4
+DIM, HEADS = 64, 4
 
 
 @torch.no_grad()
@@ -36,7 +36,7 @@ def change(positions: str, tokens: int = 20) -> float:
 
 def accuracy(task: Task, positions: str, budget: Budget, seed: int) -> float:
     """The share of reviews that are understood."""
-    settings = {"heads": HEADS, "positions": positions}
+    settings = {"layers": 1, "heads": HEADS, "positions": positions, "dropout": 0.0}
     network = Network(name="transformer", options=settings)
     return trained(task, network, budget, seed)[1].accuracy
 
@@ -44,7 +44,7 @@ def accuracy(task: Task, positions: str, budget: Budget, seed: int) -> float:
 def main() -> None:
     """Both parts, as tables."""
     given = options(__doc__, seeds=5).parse_args()
-    budget = Budget(epochs=1 if given.quick else 4, batch=64, rate=3e-3)
+    budget = Budget(epochs=1 if given.quick else 8, batch=32, rate=2e-3)
     task = open_task("reviews", dim=DIM)
     rows = [("positions", "change by shuffling", "accuracy in %, 95 % interval over seeds")]
     for positions in POSITIONS:

@@ -53,8 +53,9 @@ class Gated(nn.Module):
 
 def test_a_recorder_sees_each_gate_of_a_map_that_is_worth_a_kernel():
     x = drawn((2, 64, 20, 20)).float()
-    with using("cpu"), torch.no_grad(), record(Gated()) as found:
-        y = Gated()(x)
+    model = Gated()
+    with using("cpu"), torch.no_grad(), record(model) as found:
+        y = model(x)
     assert [m.kind for m in found] == ["gate", "gate"]
     torch.testing.assert_close(y, x * found[0].values * found[1].values)
 
