@@ -8,10 +8,9 @@ import pytest
 
 from regard.data.text import Vocabulary
 from regard.data.text.cues import cues
-from regard.data.text.reviews import reviews
 from regard.data.text.toy import toy
-from regard.tasks import ClassificationTask, TaggingTask, TranslationTask
-from regard.tasks.labeller import ClassificationCodec, TaggingCodec
+from regard.tasks import TaggingTask, TranslationTask
+from regard.tasks.labeller import TaggingCodec
 from regard.tasks.translator import TranslationCodec
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -38,12 +37,3 @@ def tags():
     known = {"words": Vocabulary.of_words(data.train.words)}
     codec = TaggingCodec(vocabularies=known, classes=data.classes, dim=16)
     return TaggingTask(data, codec, "accuracy")
-
-
-@pytest.fixture
-def twins():
-    """Classification with few texts."""
-    data = reviews(64, 32)
-    known = {"text": Vocabulary.build(data.train.text)}
-    codec = ClassificationCodec(vocabularies=known, classes=data.classes, dim=16)
-    return ClassificationTask(data, codec, "accuracy")
