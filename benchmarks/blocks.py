@@ -26,6 +26,8 @@ from regard.ops import overwriting
 
 STAGES = ((256, 56, 3), (512, 28, 4), (1024, 14, 6), (2048, 7, 3))
 """Channels, side, and how many blocks."""
+NAMES = ("se", "eca", "cbam")
+OURS = tuple(regard.card(name).module for name in NAMES)
 LAYOUTS = {"first": torch.contiguous_format, "last": torch.channels_last}
 
 
@@ -43,9 +45,6 @@ def seconds(modules: list[nn.Module], maps: list[Tensor], training: bool) -> flo
                     module(given)
             total += time.perf_counter() - began
     return total
-
-
-OURS = tuple(regard.card(name).module for name in ("se", "eca", "cbam"))
 
 
 def compared(name: str, layout: str, training: bool, rounds: int) -> str:
@@ -75,7 +74,7 @@ def main() -> None:
     print("| sixteen block outputs, batch 8 | ours, ms | timm, ms | ratio |")
     print("| --- | --- | --- | --- |")
     with memory_kept():
-        for name in ("se", "eca", "cbam"):
+        for name in NAMES:
             for training in (False, True):
                 for layout in LAYOUTS:
                     print(compared(name, layout, training, rounds), flush=True)

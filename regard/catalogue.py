@@ -54,7 +54,7 @@ def card(name: str) -> Card:
     Raises:
         RegardError: for a name that is not known, with the nearest ones.
     """
-    if ":" in name or name.endswith(".py"):
+    if is_own(name):
         return _own(name)
     found = _cards().get(name) or _aliases().get(name)
     if found is None:
@@ -62,6 +62,11 @@ def card(name: str) -> Card:
             f"no mechanism is called {name!r}{nearest(name, [*_cards(), *_aliases()])}"
         )
     return found
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is of the caller's own code: ``module:name`` or ``file.py:name``."""
+    return ":" in name or name.endswith(".py")
 
 
 def get(name: str, *size: int, **options: Any) -> nn.Module:

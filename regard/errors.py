@@ -41,6 +41,11 @@ def nearest(asked: str, known: Iterable[str], most: int = 3) -> str:
     return "; known: " + ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
 
 
+def of_one_value(error: BaseException) -> bool:
+    """Whether PyTorch's BatchNorm refused to learn from one value a channel."""
+    return "more than 1 value per channel" in str(error)
+
+
 def unwritable(path: Path | str, error: OSError) -> RegardError:
     """The error for a file or folder that the system does not let us write, with a remedy."""
     what = error.strerror or str(error)

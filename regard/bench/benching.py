@@ -14,7 +14,7 @@ import torch
 
 from ..cost import Quartiles
 from ..cost.timing import elapsed_ms, threads_set
-from ..errors import RegardError
+from ..errors import RegardError, of_one_value
 from .allocator import memory_kept
 from .case import Case
 from .cases import cases
@@ -79,7 +79,7 @@ def _checked(case: Case, scope: Scope, watch: Watch) -> Wrong | None:
     try:
         why = complaint(partial(field_of, case, scope, ("exact", "plain", "ours")))
     except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
+        if not of_one_value(error):
             raise
         raise RegardError(
             f"{case.label}: batch normalisation cannot learn from one value a channel; a batch of "

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from ..cards import Card
-from ..catalogue import card, options_of
+from ..catalogue import card, is_own, options_of
 from ..errors import RegardError, nearest
 from ..networks import default_sites, first_convolution, last_stage
 from ..networks.sequences.aligners import KINDS as ALIGNERS
@@ -182,8 +182,8 @@ def _arm(text: str) -> Arm:
         raise RegardError(f"{text!r}: the plain network takes neither options nor sites")
     found = card(name)
     options = options_from(found.name, written or "", _free(found))
-    own = ":" in name or name.endswith(".py")
-    return Arm(label=text, mechanism=name if own else found.name, options=options, at=at)
+    mechanism = name if is_own(name) else found.name
+    return Arm(label=text, mechanism=mechanism, options=options, at=at)
 
 
 def _arm_on_text(text: str, kind: str) -> Arm:

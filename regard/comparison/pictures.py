@@ -15,6 +15,7 @@ from .. import page
 from ..data import Images
 from ..errors import RegardError
 from ..page import Markup
+from ..page.pixels import upright
 from ..tasks import data_folder
 from .attended import shown_images
 from .matrices import matrices_of
@@ -37,7 +38,7 @@ class Shown:
     @classmethod
     def of(cls, images: Images, chosen: list[int]) -> Shown:
         """The chosen test images."""
-        pixels = tuple(_pixels(images.test.images[i]) for i in chosen)
+        pixels = tuple(upright(images.test.images[i]) for i in chosen)
         return cls(pixels, tuple(images.classes[images.test.labels[i]] for i in chosen))
 
     def gallery(self) -> Markup:
@@ -52,7 +53,7 @@ class Shown:
             (page.overlay(image, value, f"{what} on {name}", low=low, high=high), name)
             for value, image, name in zip(values, self.pixels, self.names, strict=True)
         ]
-        return [page.gallery(items), _bar(ends, what)]
+        return [page.gallery(items), page.colour_bar(*ends, what)]
 
 
 def attended(comparison: Comparison) -> list[Markup]:
@@ -139,7 +140,7 @@ def _channels(gates: Array, shown: Shown) -> Markup:
         "figure",
         page.heat(gates, f"channel gates for {names}", low, high, zoom),
         page.element("figcaption", caption),
-        _bar((low, high), "gate"),
+        page.colour_bar(low, high, "gate"),
     )
 
 
@@ -175,13 +176,3 @@ def _ends(gates: Array) -> tuple[float, float]:
     low, high = float(gates.min()), float(gates.max())
     wider = max(0.0, _LEAST_SPAN - (high - low)) / 2
     return low - wider, high + wider
-
-
-def _bar(ends: tuple[float, float], what: str) -> Markup:
-    low, high = (float(f"{end:.3g}") for end in ends)
-    return page.colour_bar(low, high, what)
-
-
-def _pixels(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """``[C, H, W]`` as the page kit takes it."""
-    return np.ascontiguousarray(image[0] if len(image) == 1 else np.moveaxis(image, 0, -1))

@@ -42,6 +42,8 @@ class Plan:
         delta: largest difference in the measure that does not matter, a fraction.
         on_bad: ``error`` or ``skip`` for what cannot be read.
         device: ``auto``, ``cpu`` or ``cuda``.
+        kind: the task, told by the data: ``images``, ``translation``, ``tagging`` or
+            ``classification``.
 
     Raises:
         RegardError: for what cannot be asked, or data that does not tell its task; data and
@@ -62,9 +64,11 @@ class Plan:
     delta: float = 0.005
     on_bad: Literal["error", "skip"] = "error"
     device: str = "auto"
+    kind: str = field(init=False)
 
     def __post_init__(self) -> None:
-        recipe = recipe_for(self.data, self.reading)
+        object.__setattr__(self, "kind", kind_of(self.data, self.reading))
+        recipe = recipe_for(self.data, self.kind)
         for name in ("host", "mechanisms", "seeds", "budget", "dim"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, getattr(recipe, name))
@@ -79,18 +83,13 @@ class Plan:
         self._check_networks()
         device_of(self.device)
 
-    @property
-    def kind(self) -> str:
-        """The task: ``images``, ``translation``, ``tagging`` or ``classification``."""
-        return kind_of(self.data, self.reading)
-
     def arms(self) -> tuple[Arm, ...]:
         """The arms, the one that the others are compared with first."""
         return parse_arms(self.mechanisms, self.kind)
 
     def control_names(self) -> tuple[str, ...]:
         """The controls that are asked for."""
-        usual = recipe_for(self.data, self.reading).controls
+        usual = recipe_for(self.data, self.kind).controls
         auto = usual if self._widens() else "none"
         return parse_controls(auto if self.controls == "auto" else self.controls)
 

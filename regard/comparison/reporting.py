@@ -28,14 +28,15 @@ def report(comparison: Comparison | str | Path) -> Page:
         comparison = Comparison.load(comparison)
     palette = Palette(arm.label for arm in comparison.arms)
     grid = comparison.grid
+    what = _capital(name_of(comparison.measure))
     title = f"Attention compared: {grid['host']} on {grid['data']['name']}"
     made = Page(title, lead=comparison.headline)
     made.add("All arms", *_notes(comparison), _table(comparison), *_further(comparison))
     sections: dict[str, Sequence[Markup | str]] = {
         "Differences": _differences(comparison, palette),
         "Against the controls": _controls(comparison),
-        f"{_capital(comparison)} by length": _by_length(comparison, palette),
-        f"{_capital(comparison)} against cost": _costs(comparison, palette),
+        f"{what} by length": _by_length(comparison, palette),
+        f"{what} against cost": _costs(comparison, palette),
         "Learning curves": _curves(comparison, palette),
         "What the mechanisms attended to": attended(comparison),
     }
@@ -79,7 +80,7 @@ def _table(comparison: Comparison) -> Markup:
     ]
     cells = [[_unbroken(cell) for cell in shown_row(row)] for row in rows]
     conditions = next((c["measured_with"] for c in comparison.grid["costs"].values()), "")
-    caption = f"{_capital(comparison)} on test: mean over seeds, and their number"
+    caption = f"{_capital(name_of(comparison.measure))} on test: mean over seeds, and their number"
     if conditions:
         caption += f"; latency of a batch: {conditions}"
     return page.table(_columns(comparison), cells, caption=caption, row_classes=classes)
@@ -116,7 +117,7 @@ def _by_length(comparison: Comparison, palette: Palette) -> list[Markup]:
     if not series:
         return []
     what = name_of(comparison.measure)
-    caption = f"{_capital(comparison)} against the length of the source, mean over seeds"
+    caption = f"{_capital(what)} against the length of the source, mean over seeds"
     chart = page.lines(
         series, "tokens of the source", f"{what}, %", caption=caption, palette=palette
     )
@@ -163,7 +164,7 @@ def _costs(comparison: Comparison, palette: Palette) -> list[Markup]:
         ]
         if points:
             name = f"test {name_of(what)}"
-            caption = f"{name[0].upper()}{name[1:]} against {label}"
+            caption = f"{_capital(name)} against {label}"
             caption += "; bars: 95% interval of the mean over seeds"
             charts.append(
                 page.scatter(points, label, f"{name}, %", caption=caption, palette=palette)
@@ -185,7 +186,7 @@ def _curves(comparison: Comparison, palette: Palette) -> list[Markup]:
         ]
         if series:
             what = name_of(name)
-            caption = f"{what[0].upper()}{what[1:]} on {part}{items} after each epoch"
+            caption = f"{_capital(what)} on {part}{items} after each epoch"
             caption += ": mean over seeds, thin lines each seed"
             charts.append(
                 page.lines(series, "epoch", f"{what}, %", caption=caption, palette=palette)
@@ -193,9 +194,8 @@ def _curves(comparison: Comparison, palette: Palette) -> list[Markup]:
     return charts
 
 
-def _capital(comparison: Comparison) -> str:
-    name = name_of(comparison.measure)
-    return f"{name[0].upper()}{name[1:]}"
+def _capital(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}"
 
 
 def _class(verdict: str) -> str:

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from ..training.checkpoint import write_whole
 from ..training.determinism import deterministic, seeded
 from .arms import Arm, placebos
 from .plan import Plan, device_of
-from .sources import code_fingerprint, library_versions
 from .spec import Spec
 from .trial import build
 
@@ -59,19 +58,10 @@ class Setting:
     def spec(self, arm: Arm, seed: int) -> Spec:
         """The specification of one trial."""
         budget = replace(self.plan.budget, epochs=arm.epochs(self.plan.budget.epochs))
-        return Spec(
-            arm=asdict(arm),
-            host=self.plan.host,
-            pretrained=self.plan.pretrained,
-            start=self.start,
-            task=self.task.facts(),
-            seed=seed,
-            budget=asdict(budget),
-            device=self.device,
-            data=self.task.data.fingerprint,
-            code=code_fingerprint(arm.mechanism, self.plan.host),
-            versions=library_versions(self.plan.host),
-        )
+        return Spec.of(
+            arm, self.task, budget, host=self.plan.host, seed=seed, device=self.device,
+            pretrained=self.plan.pretrained, start=self.start,
+        )  # fmt: skip
 
     def costs(
         self, arms: Sequence[Arm], folder: Path, say: Callable[[str], None] = lambda _: None

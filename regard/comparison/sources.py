@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..catalogue import card, source_of
+from ..catalogue import card, is_own, source_of
 from ..errors import RegardError
 from ..tasks.network import NETWORKS
 
@@ -40,7 +40,7 @@ def code_fingerprint(mechanism: str | None, host: str) -> str:
     found = [file for path in own for file in _python_files(path)]
     if _is_on_text(host):  # its attention is named in many ways, so all of them count
         found += _python_files(_PACKAGE / "mechanisms")
-        mechanism = mechanism if mechanism and _is_own(mechanism) else None
+        mechanism = mechanism if mechanism and is_own(mechanism) else None
     for file in (_mechanism_file(mechanism), _host_file(host)):
         found += [] if file is None else imported_beside(file)
     parts = [f"{file.name}\0{_read(file)[0]}" for file in dict.fromkeys(found)]
@@ -68,7 +68,7 @@ def imported_beside(file: Path) -> list[Path]:
 def _mechanism_file(name: str | None) -> Path | None:
     if name is None:
         return None
-    return _module_file(name.partition(":")[0]) if _is_own(name) else source_of(card(name))
+    return _module_file(name.partition(":")[0]) if is_own(name) else source_of(card(name))
 
 
 def _host_file(name: str) -> Path | None:
@@ -78,10 +78,6 @@ def _host_file(name: str) -> Path | None:
 
 def _is_on_text(host: str) -> bool:
     return any(host.partition("(")[0].strip() in names for names in NETWORKS.values())
-
-
-def _is_own(name: str) -> bool:
-    return ":" in name or name.endswith(".py")
 
 
 def _module_file(place: str) -> Path:

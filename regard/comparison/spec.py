@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RegardError, unwritable
+from ..tasks import Task
+from ..training import Budget
 from ..training.checkpoint import write_whole
 from .arms import Arm
 from .sources import code_fingerprint, library_versions
@@ -52,6 +54,26 @@ class Spec:
     data: str
     code: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        arm: Arm,
+        task: Task,
+        budget: Budget,
+        *,
+        host: str,
+        seed: int,
+        device: str,
+        pretrained: bool = False,
+        start: str = "paper",
+    ) -> Spec:
+        """Of what is set up now, with the code and the libraries that there are."""
+        return cls(
+            arm=asdict(arm), host=host, pretrained=pretrained, start=start, task=task.facts(),
+            seed=seed, budget=asdict(budget), device=device, data=task.data.fingerprint,
+            code=code_fingerprint(arm.mechanism, host), versions=library_versions(host),
+        )  # fmt: skip
 
     def key(self) -> str:
         """Sixteen hexadecimal digits that name the trial. What only names the arm is left out."""

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
+from ..catalogue import is_own
 from ..data.tree import shown
 from ..errors import RegardError, cause, unwritable
 from ..tasks import ImageTask, Task, TextTask
@@ -28,9 +29,8 @@ from ..training import Budget, checkpoint, train
 from ..training.determinism import deterministic
 from ..training.loop import OnEpoch
 from .arms import Arm
-from .sources import code_fingerprint, library_versions
 from .spec import Spec
-from .trial import build, slow_parts
+from .trial import budget_of, build
 
 WEIGHTS, ABOUT, FORMAT = "network.safetensors", "network.json", "regard network 1"
 
@@ -128,18 +128,14 @@ def train_one(
     Raises:
         RegardError: if the folder holds another network, or cannot be written.
     """
-    spec = Spec(
-        arm=asdict(arm), host=host, pretrained=False, start="paper", task=task.facts(), seed=seed,
-        budget=asdict(budget), device=device, data=task.data.fingerprint,
-        code=code_fingerprint(arm.mechanism, host), versions=library_versions(host),
-    )  # fmt: skip
+    spec = Spec.of(arm, task, budget, host=host, seed=seed, device=device)
     _claim(folder, spec)
     if (folder / ABOUT).exists():
         return Trained.load(folder, run_code=True)
     with deterministic():
         model, _ = build(spec, task)
-        slower = Budget(**{**asdict(budget), "slow": slow_parts(spec, model)})
-        run = train(model, task, slower, seed=seed, device=device, folder=folder, on_epoch=on_epoch)
+        own = budget_of(spec, model)
+        run = train(model, task, own, seed=seed, device=device, folder=folder, on_epoch=on_epoch)
     about = {
         "spec": asdict(spec),
         "data": {"name": task.data.name, "text": task.data.describe()},
@@ -227,7 +223,7 @@ def _print_of(facts: Mapping[str, Any]) -> str:
 
 def _is_code(name: str | None) -> bool:
     library = (name or "").partition(":")[0] in ("timm", "torchvision")
-    return name is not None and not library and (":" in name or name.endswith(".py"))
+    return name is not None and not library and is_own(name)
 
 
 def _no_network(folder: Path, why: str) -> RegardError:

@@ -96,7 +96,6 @@ def _train(
     folder: Path,
     on_epoch: Callable[[Epochs], None] | None,
 ) -> Run:
-    budget = Budget(**{**spec.budget, "slow": {**slow_parts(spec, model), **spec.budget["slow"]}})
     began = time.monotonic() - _seconds(folder)
 
     def note(epochs: Epochs) -> None:
@@ -107,8 +106,14 @@ def _train(
             on_epoch(epochs)
 
     return train(
-        model, task, budget, seed=spec.seed, device=spec.device, folder=folder, on_epoch=note
-    )
+        model, task, budget_of(spec, model), seed=spec.seed, device=spec.device, folder=folder,
+        on_epoch=note,
+    )  # fmt: skip
+
+
+def budget_of(spec: Spec, model: nn.Module) -> Budget:
+    """The budget of a trial, with the learning rates that the mechanism's card lowers."""
+    return Budget(**{**spec.budget, "slow": {**slow_parts(spec, model), **spec.budget["slow"]}})
 
 
 def slow_parts(spec: Spec, model: nn.Module) -> dict[str, float]:

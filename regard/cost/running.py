@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import RegardError, cause
+from ..errors import RegardError, cause, of_one_value
 
 
 class Call(NamedTuple):
@@ -70,7 +70,7 @@ def forward(model: nn.Module, call: Call) -> Any:
     except Exception as error:
         mode = "train" if model.training else "eval"
         hint = ""
-        if "more than 1 value per channel" in str(error):
+        if of_one_value(error):
             hint = f"\nBatchNorm needs more than the {call.batch} sample here: batch=2 would work"
         raise RegardError(
             f"{type(model).__name__} cannot be run on the example in {mode} mode: "

@@ -166,8 +166,8 @@ def _rolled(x: Tensor, by: tuple[int, int]) -> Tensor:
     for axis, moved in zip((2, 3), by, strict=True):
         size = x.shape[axis]
         place = torch.arange(size, device=x.device) - moved
-        round_ = size * (place < 0).long() - size * (place >= size).long()
-        x = x.index_select(axis, place + round_)
+        around = size * (place < 0).long() - size * (place >= size).long()
+        x = x.index_select(axis, place + around)
     return x
 
 

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from ..errors import RegardError
 from .markup import Markup, element
-from .pixels import address_of, pixels_of, zoom_of
+from .outlines import over_image
+from .pixels import pixels_of, zoom_of
 
 
 def points(
@@ -45,15 +46,5 @@ def points(
         for x, y in inside
     ]
     outside = len(places) - len(inside)
-    return element(
-        "svg",
-        element("image", href=address_of(pixels), width=width, height=height, class_="pixels"),
-        *marks,
-        xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {width} {height}",
-        width=float(width * factor),
-        height=float(height * factor),
-        class_="outline",
-        role="img",
-        aria_label=f"{alt}; {outside} of {len(places)} points lie outside" if outside else alt,
-    )
+    told = f"{alt}; {outside} of {len(places)} points lie outside" if outside else alt
+    return over_image(pixels, marks, (0, 0, width, height), factor, told)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ..errors import RegardError
 from .markup import Markup, element
-from .pixels import address_of, pixels_of, zoom_of
+from .pixels import Pixels, address_of, pixels_of, zoom_of
 
 _ROOM = 1.0  # how far around the image the polygon is followed, in image sizes
 
@@ -43,15 +43,28 @@ def outline(
     left, right = _reach([x for x, _ in corners], width)
     top, bottom = _reach([y for _, y in corners], height)
     factor = zoom_of(zoom, width, height)
+    frame = element("rect", width=width, height=height, class_="frame")
+    shapes = [frame, *_polygon(corners, 5 / factor)]
+    return over_image(pixels, shapes, (left, top, right - left, bottom - top), factor, alt)
+
+
+def over_image(
+    pixels: Pixels,
+    shapes: Sequence[Markup],
+    box: tuple[float, float, float, float],
+    factor: float,
+    alt: str,
+) -> Markup:
+    """Shapes drawn over an image, of which the picture shows a box: left, top, width, height."""
+    height, width = pixels.shape[:2]
     return element(
         "svg",
         element("image", href=address_of(pixels), width=width, height=height, class_="pixels"),
-        element("rect", width=width, height=height, class_="frame"),
-        *_polygon(corners, 5 / factor),
+        *shapes,
         xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"{left:g} {top:g} {right - left:g} {bottom - top:g}",
-        width=float((right - left) * factor),
-        height=float((bottom - top) * factor),
+        viewBox=" ".join(f"{side:g}" for side in box),
+        width=float(box[2] * factor),
+        height=float(box[3] * factor),
         class_="outline",
         role="img",
         aria_label=alt,

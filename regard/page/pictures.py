@@ -91,7 +91,11 @@ def overlay(
 
 
 def colour_bar(low: float, high: float, label: str = "") -> Markup:
-    """The scale of a ``heat`` map: its colours from ``low`` to ``high``, with an optional label."""
+    """The scale of a ``heat`` map: its colours from ``low`` to ``high``, with an optional label.
+
+    The ends are written with three digits.
+    """
+    low, high = (float(f"{end:.3g}") for end in (low, high))
     ramp = viridis(np.linspace(0.0, 1.0, 64)[None])
     ends = f"colours from {show_number(low)} to {show_number(high)}"
     return element(

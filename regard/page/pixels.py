@@ -27,6 +27,11 @@ def pixels_of(array: npt.ArrayLike, asked: str) -> Pixels:
     return pixels
 
 
+def upright(image: Pixels) -> Pixels:
+    """uint8 ``[1, H, W]`` or ``[3, H, W]``, as networks take it, in the form of ``pixels_of``."""
+    return np.ascontiguousarray(image[0] if len(image) == 1 else np.moveaxis(image, 0, -1))
+
+
 def values_of(array: npt.ArrayLike, asked: str) -> npt.NDArray[np.float64]:
     """Floats ``[H, W]`` with something finite; ``asked`` names who refuses anything else."""
     values = np.asarray(array)

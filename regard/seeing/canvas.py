@@ -105,7 +105,7 @@ def _plane(values: Array, what: str, scene: Scene, *, over: bool) -> Markup:
         drawn = page.overlay(scene.pixels, plane, what)
     else:
         drawn = page.heat(plane, what)
-    ends = float(f"{plane.min():.3g}"), float(f"{plane.max():.3g}")
+    ends = float(plane.min()), float(plane.max())
     text = what if values.shape[0] == 1 else f"{what}, the mean over {values.shape[0]} channels"
     return page.element(
         "figure", drawn, page.element("figcaption", text), page.colour_bar(*ends, "")

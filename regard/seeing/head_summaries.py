@@ -14,7 +14,11 @@ def head_mean(found: Map) -> Tensor:
     Raises:
         RegardError: for a map that is no weights.
     """
-    values = _weights(found)
+    return over_heads(_weights(found))
+
+
+def over_heads(values: Tensor) -> Tensor:
+    """``[B, h, Nq, Nk]`` or ``[B, Nq, Nk]``: the mean over the heads, ``[B, Nq, Nk]``."""
     return values if values.dim() == 3 else values.flatten(1, -3).mean(1)
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..errors import RegardError
 from ..maps import Map
+from .head_summaries import over_heads
 from .stacks import stack_of
 
 SOURCE = "arXiv:2103.15679"
@@ -43,7 +44,5 @@ def relevance(maps: Iterable[Map]) -> Tensor:
                 f"the weights at {layer.site!r} have no gradient; relevance needs "
                 "see(model, gradients=True) and a backward of the output in question"
             )
-        found = (layer.gradient * layer.values).clamp(min=0)
-        found = found if found.dim() == 3 else found.flatten(1, -3).mean(1)
-        flow = flow + found @ flow
+        flow = flow + over_heads((layer.gradient * layer.values).clamp(min=0)) @ flow
     return flow

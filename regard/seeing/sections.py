@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
 from .. import page
 from ..maps import Map
 from ..page import Markup
@@ -80,7 +78,8 @@ def _heat(subject: Subject, heat: Heat, sanity: Sanity | None) -> list[Markup]:
             (page.overlay(pixels, smooth, f"{heat.method} over the picture"), "over the input"),
             (page.heat(values, heat.method), "as computed"),
         ]
-        shown = page.join(page.gallery(pictures), _bar(values, "little to much"))
+        scale = page.colour_bar(float(values.min()), float(values.max()), "little to much")
+        shown = page.join(page.gallery(pictures), scale)
     else:
         shown = page.bars(
             _numbered(subject.scene.tokens, len(values)), values.tolist(), ordered=False, most=64,
@@ -180,11 +179,6 @@ def _more(found: list[Map]) -> list[Markup]:
 
 def _counted(heads: int, shown: int) -> list[Markup]:
     return [_paragraph(f"The layer has {heads} heads.")] if heads > 1 and shown else []
-
-
-def _bar(values: Array, label: str) -> Markup:
-    least, greatest = float(np.min(values)), float(np.max(values))
-    return page.colour_bar(float(f"{least:.3g}"), float(f"{greatest:.3g}"), label)
 
 
 def _paragraph(text: str) -> Markup:

@@ -7,19 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..data.picture import decode
 from ..errors import RegardError
+from ..page.pixels import upright
 from ..surgery.carrier import first_tensor
 from ..surgery.observation import left_as_found
 from .canvas import Scene
 from .erasure import Erase, blanking, blurring
 from .heat import Heat
 from .methods import PICTURES, TEXTS, Method
-from .targets import Target, best_class, call, logits_of
+from .targets import Target, call, logits_of
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _MOST_SHOWN = 192  # pixels of the longer side of the picture on a page
@@ -106,7 +106,7 @@ def picture_subject(
     x = (x - torch.tensor(mean).view(1, -1, 1, 1)) / torch.tensor(deviation).view(1, -1, 1, 1)
     side = min(size, _MOST_SHOWN)
     shown = decode(Path(path), channels=channels, width=side, height=side)
-    scene = Scene(np.ascontiguousarray(shown[0] if channels == 1 else np.moveaxis(shown, 0, -1)))
+    scene = Scene(upright(shown))
     given: Any = x if argument is None else {argument: x}
     return _subject(model, name, given, scene, target=target)
 
@@ -159,7 +159,7 @@ def _subject(
     except RegardError:
         note = "The model names no classes: what is explained is the length of its output."
         return Subject(model, name, x, scene, _length, "It gives no classes.", (note,))
-    chosen = best_class(model, x) if target is None else target
+    chosen = int(logits[0].argmax()) if target is None else target
     if not 0 <= chosen < logits.shape[1]:
         raise RegardError(f"target {chosen}: there are {logits.shape[1]} classes, from 0")
     share = float(logits.float().softmax(1)[0, chosen])

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..cards import Card
-from ..catalogue import build, card, names, options_of
+from ..catalogue import build, card, is_own, names, options_of
 from ..errors import RegardError
 from ..ops.layout import space_dims
 from .carrier import (
@@ -151,8 +151,7 @@ def _known(mechanism: str | Card | Factory) -> Card | None:
 def _recorded_name(mechanism: str | Card | Factory, known: Card) -> str:
     """The name by which :func:`regard.load` finds the mechanism again, ``factory`` if by none."""
     if isinstance(mechanism, str):
-        own = ":" in mechanism or mechanism.endswith(".py")
-        return mechanism if own else known.name
+        return mechanism if is_own(mechanism) else known.name
     return known.name if known.name in names() and card(known.name) is known else "factory"
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from .. import __version__
+from ..catalogue import is_own
 from ..errors import RegardError, unwritable
 from ..ops.layout import Layout
 from .carrier import CHILD, SIDES, Attachment, Side, addon_state, attach, host_mask, prepare_host
@@ -224,7 +225,7 @@ def _rebuild(model: nn.Module, places: list[dict[str, Any]], path: str | Path) -
 def _refuse_place(place: dict[str, Any], modules: dict[str, nn.Module], path: str | Path) -> None:
     """A site that is not there, or a mechanism whose code is not ours."""
     name, mechanism = place["site"], place["mechanism"]
-    if mechanism == "factory" or ":" in mechanism or mechanism.endswith(".py"):
+    if mechanism == "factory" or is_own(mechanism):
         raise RegardError(
             f"site {name!r} of {path} was plugged from {mechanism!r}, which is never built from a "
             f"file; plug the model first, then load"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -84,7 +85,7 @@ class ImageCodec:
 
     def normalised(self, pixels: object, device: torch.device | str = "cpu") -> Tensor:
         """uint8 ``[B, C, H, W]`` as float32 ``[B, channels, H, W]``, channels last in memory."""
-        mean, std = (torch.tensor(v, device=device).view(-1, 1, 1) for v in (self.mean, self.std))
+        mean, std = _column(self.mean, device), _column(self.std, device)
         x = torch.tensor(pixels, device=device, dtype=torch.float32).div_(255.0)
         x = x.sub_(mean).div_(std).expand(-1, self.channels, -1, -1)
         return x.contiguous(memory_format=torch.channels_last)
@@ -109,3 +110,9 @@ class ImageCodec:
             mean=tuple(map(float, facts["mean"])),
             std=tuple(map(float, facts["std"])),
         )
+
+
+@cache
+def _column(values: tuple[float, ...], device: torch.device | str) -> Tensor:
+    """A number for each channel, ``[C, 1, 1]``; copied to a device once, not with every batch."""
+    return torch.tensor(values, device=device).view(-1, 1, 1)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..data import Images, Split
-from ..errors import RegardError
+from ..errors import RegardError, of_one_value
 from ..networks import check_host
 from .image_codec import ImageCodec
 from .network import Network
@@ -152,7 +152,7 @@ def _forward(model: nn.Module, x: Tensor) -> Tensor:
     try:
         logits: Tensor = model(x)
     except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
+        if not of_one_value(error):
             raise
         raise RegardError(
             "batch normalisation cannot learn from one image a step; batch 2 or more would work"

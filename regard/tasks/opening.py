@@ -74,7 +74,7 @@ def open_task(
         return ImageTask.of(images, channels=channels)
     measure = measure_of(data, reading)
     if measure in ("bleu", "chrf"):
-        scores.bleu(("a",), ("a",))  # where its library is missing, that is said before training
+        scores.sacrebleu()  # where it is missing, that is said before training
     corpus = load_corpus(kind, data, reading, validation=validation, on_bad=on_bad)
     return text_task(corpus, codec_of(corpus, data, reading, dim), measure)
 
@@ -90,8 +90,9 @@ def open_for(
         RegardError: if it cannot be read, is for another task, or has images of unknown classes.
     """
     said = replace(reading, task=None if data in EMBEDDED else codec.kind)
-    if kind_of(data, said) != codec.kind:
-        raise RegardError(f"{data} is for {kind_of(data, said)}; the network is for {codec.kind}")
+    kind = kind_of(data, said)
+    if kind != codec.kind:
+        raise RegardError(f"{data} is for {kind}; the network is for {codec.kind}")
     if isinstance(codec, ImageCodec):
         images = load_images(data, size=codec.shape[-1], on_bad=on_bad)
         return ImageTask(_relabelled(images, codec), codec, torch.device("cpu"))

@@ -43,7 +43,7 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], chinese: bool = F
     """
     _require(hypotheses, references)
     # force: no advice about text that looks tokenised, which does not change the score.
-    metric = _sacrebleu().BLEU(tokenize="zh" if chinese else "13a", force=True)
+    metric = sacrebleu().BLEU(tokenize="zh" if chinese else "13a", force=True)
     return _score(metric, hypotheses, references)
 
 
@@ -57,7 +57,7 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Score:
         RegardError: as for :func:`bleu`.
     """
     _require(hypotheses, references)
-    return _score(_sacrebleu().CHRF(), hypotheses, references)
+    return _score(sacrebleu().CHRF(), hypotheses, references)
 
 
 def exact(hypotheses: Sequence[str], references: Sequence[str]) -> float:
@@ -149,7 +149,8 @@ def _score(metric: Any, hypotheses: Sequence[str], references: Sequence[str]) ->
     return Score(float(found) / 100, str(metric.get_signature()))
 
 
-def _sacrebleu() -> Any:
+def sacrebleu() -> Any:
+    """The metrics of sacrebleu; RegardError where it is not installed."""
     try:
         from sacrebleu import metrics
     except ImportError as error:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ..data.text import Ragged, Vocabulary, bucketed, in_order
 from ..data.text.corpus import Corpus
+from ..surgery.observation import run
 from .codec import Codec
 from .network import Network
 from .task import Attended, Batch, Loss, Rows, Scores
@@ -100,10 +101,7 @@ class TextTask(ABC, Generic[CorpusT, CodecT]):
     def check(self, model: nn.Module) -> None:
         """Run a network on the shortest batch; RegardError if it fails."""
         shortest = np.argsort(self.encoded["train"].inputs.lengths, kind="stable")[:2]
-        training = model.training
-        with torch.no_grad():
-            model.eval()(*self.batch(shortest).inputs)
-        model.train(training)
+        run(model, self.batch(shortest).inputs)
 
     def example(self, count: int) -> tuple[Tensor, ...]:
         """Inputs of median length: what a network usually gets."""

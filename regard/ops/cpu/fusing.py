@@ -87,7 +87,7 @@ def _over_space(step: Step, x: Tensor) -> tuple[Word, ...] | None:
         return None
     top = _top(excite.sigmoid)
     if isinstance(excite, Neighbours):
-        taps = _taps(excite.conv, nn.Conv1d, 1)
+        taps = _taps(excite.conv, nn.Conv1d, 1, ("zeros", "circular"))
         if taps is None or top is None or kinds > 1 or taps.numel() > 2 * channels + 1:
             return None
         ring = excite.conv.padding_mode == "circular"
@@ -140,14 +140,18 @@ def _dense(layer: nn.Module, inputs: int | None) -> tuple[Tensor, Tensor | None]
     return layer.weight.contiguous(), None if layer.bias is None else layer.bias.contiguous()
 
 
-def _taps(layer: nn.Module, kind: type[nn.Conv1d | nn.Conv2d], inputs: int) -> Tensor | None:
+def _taps(
+    layer: nn.Module,
+    kind: type[nn.Conv1d | nn.Conv2d],
+    inputs: int,
+    modes: tuple[str, ...] = ("zeros",),
+) -> Tensor | None:
     """The weights of a convolution to one channel that keeps the size of its maps."""
     if type(layer) is not kind or not _plain(layer) or layer.bias is not None:
         return None
     sizes = layer.kernel_size
     known = layer.weight.shape[:2] == (1, inputs) and all(k % 2 for k in sizes)
     steps = {*layer.stride, *layer.dilation} == {1}
-    modes = ("zeros", "circular") if kind is nn.Conv1d and inputs == 1 else ("zeros",)
     kept = layer.padding == tuple(k // 2 for k in sizes) and layer.padding_mode in modes
     taken = known and steps and kept and _numbers(layer.weight)
     return layer.weight.contiguous() if taken else None  # channels last in a network that is
