@@ -172,6 +172,7 @@ def _facts(
         "data": {"name": data.name, "text": data.describe(), "key": data.fingerprint},
         "kind": setting.task.kind,
         "measure": setting.task.measure,
+        "answers": setting.task.answers,
         "host": plan.host,
         "start": setting.start,
         "pretrained": plan.pretrained,

@@ -22,11 +22,11 @@ Staleness = Literal["yes", "no", "unknown"]
 
 _PARTS: Mapping[str, type | tuple[type, ...]] = {
     "arms": list, "trials": dict, "costs": dict, "data": dict, "kind": str, "measure": str,
-    "host": str, "start": str,
+    "answers": int, "host": str, "start": str,
     "pretrained": bool, "budget": dict, "delta": float, "device": str,
 }  # fmt: skip
-_ADDED: Mapping[str, Any] = {"kind": "images", "measure": "accuracy"}
-"""What comparisons of images did not say before there were others."""
+_ADDED: Mapping[str, Any] = {"kind": "images", "measure": "accuracy", "answers": 0}
+"""What older comparisons did not say; of 0 answers no step is known."""
 _COSTS = ("parameters", "macs_per_sample", "latency_ms")
 
 
@@ -122,6 +122,7 @@ def _check_grid(grid: dict[str, Any]) -> None:
     numbers = ("epochs", "batch", "rate", "decay")
     _require(all(_is_number(budget[name]) for name in numbers), "the budget is no number")
     _require(0 < grid["delta"] < 1, "delta is no share")
+    _require(grid["answers"] >= 0, "answers are fewer than none")
 
 
 def _check_result(result: dict[str, Any], measure: str) -> None:

@@ -126,7 +126,7 @@ class Comparison:
         placebos = {a.label for a in controls if a.placebo}
         families.append([(c, p) for c in candidates if (p := placebo_label(c)) in placebos])
         for pairs in families:
-            rows += differences_of(self.values, pairs, delta=self.grid["delta"])
+            rows += differences_of(self.values, pairs, **self._asked)
         return tuple(rows)
 
     @property
@@ -179,14 +179,8 @@ class Comparison:
         """Headline, table, verdicts in words, notes, and what was done to the data."""
         further = [aligned(rows) for rows in tables(self.results, self.measures())]
         how = "\n".join(signatures(self.results))
-        parts = (
-            self.headline,
-            self.table(),
-            *further,
-            self.words(),
-            self.grid["data"]["text"],
-            how,
-        )
+        data = self.grid["data"]["text"]
+        parts = (self.headline, self.table(), *further, self.words(), data, how)
         return printable("\n\n".join(part for part in parts if part))
 
     def show(self) -> None:
@@ -236,7 +230,13 @@ class Comparison:
 
     def _against_reference(self, arms: list[Arm]) -> tuple[Difference, ...]:
         table = {a.label: self.values[a.label] for a in arms}
-        return paired_differences(table, self.reference, delta=self.grid["delta"])
+        return paired_differences(table, self.reference, **self._asked)
+
+    @property
+    def _asked(self) -> dict[str, float]:
+        """What differences are judged by."""
+        answers = self.grid["answers"]
+        return {"delta": self.grid["delta"], "step": 1 / answers if answers else 0.0}
 
     def _row(self, arm: Arm, difference: Difference | None) -> dict[str, Any]:
         values = list(self.values[arm.label].values())

@@ -9,9 +9,11 @@ difference is said to help or hurt is at most ``level``, and so is the chance th
 than ±δ" is false. Holm over all m arms, finished or not, gives both, although the arms share a
 baseline. Equivalence is acted on (the arm is dropped); uncorrected it would err at up to m·level.
 
-**Without spread** (one seed, or one and the same difference at every seed) there is no standard
-error, and an interval of width 0 would be certainty out of nothing. So the interval is infinite,
-p is 1 and the verdict undecided, even where every difference is 0; the sentence says why.
+**Without spread** there is no standard error, and an interval of width 0 would be certainty out of
+nothing. A share of N answers moves in steps of 1/N, so differences over seeds that lie closer
+together than that are taken to have a standard deviation of one step: it makes every claim
+weaker, never stronger. Where no step is known, or of one seed, the interval is infinite, p is 1 and
+the verdict undecided; the sentence says why.
 
 Sources: Holm (1979), Scand. J. Statist. 6:65; Schuirmann (1987), J. Pharmacokin. Biopharm. 15:657.
 """
@@ -32,7 +34,11 @@ Table = Mapping[str, Mapping[int, float]]
 
 
 def paired_differences(
-    accuracies: Table, baseline: str = "none", level: float = 0.05, delta: float = 0.005
+    accuracies: Table,
+    baseline: str = "none",
+    level: float = 0.05,
+    delta: float = 0.005,
+    step: float = 0.0,
 ) -> tuple[Difference, ...]:
     """Every other arm against the baseline, paired by seed, in the order of the mapping.
 
@@ -41,17 +47,23 @@ def paired_differences(
         baseline: the arm to subtract.
         level: the chance of error of each kind of claim in the whole comparison.
         delta: the largest difference that does not matter, a fraction; half a point by default.
+        step: by which accuracies move, one over the number of answers; 0 where it is not known.
 
     Raises:
-        RegardError: no such baseline, an accuracy that is no fraction, level or delta out of range.
+        RegardError: no such baseline, an accuracy that is no fraction, level, delta or step out of
+            range.
     """
-    _check(accuracies, [baseline], level, delta)
+    _check(accuracies, [baseline], level, delta, step)
     pairs = [(arm, baseline) for arm in accuracies if arm != baseline]
-    return differences_of(accuracies, pairs, level, delta)
+    return differences_of(accuracies, pairs, level, delta, step)
 
 
 def differences_of(
-    accuracies: Table, pairs: Sequence[tuple[str, str]], level: float = 0.05, delta: float = 0.005
+    accuracies: Table,
+    pairs: Sequence[tuple[str, str]],
+    level: float = 0.05,
+    delta: float = 0.005,
+    step: float = 0.0,
 ) -> tuple[Difference, ...]:
     """Arms against baselines of their own, paired by seed, as one family of claims.
 
@@ -59,13 +71,13 @@ def differences_of(
         accuracies: as of `paired_differences`.
         pairs: arm and its baseline.
         level: as of `paired_differences`, over all pairs.
-        delta: as of `paired_differences`.
+        delta, step: as of `paired_differences`.
 
     Raises:
         RegardError: as of `paired_differences`.
     """
-    _check(accuracies, [name for pair in pairs for name in pair], level, delta)
-    found = [_subtract(accuracies[arm], accuracies[baseline]) for arm, baseline in pairs]
+    _check(accuracies, [name for pair in pairs for name in pair], level, delta, step)
+    found = [_subtract(accuracies[arm], accuracies[baseline], step) for arm, baseline in pairs]
     p = [float(student.t_test(pair)) for pair in found]
     p_holm = holm(p).tolist()
     p_equivalent = holm([student.equivalence_test(x, delta) for x in found]).tolist()
@@ -122,17 +134,31 @@ def _detectable(pair: student.Array, level: float) -> float:
     return float(pair.std(ddof=1)) * student.detectable(len(pair), level) if known else math.inf
 
 
-def _subtract(arm: Mapping[int, float], baseline: Mapping[int, float]) -> student.Array:
+def _subtract(
+    arm: Mapping[int, float], baseline: Mapping[int, float], step: float
+) -> student.Array:
     seeds = sorted(arm.keys() & baseline.keys())
-    return np.array([float(arm[seed]) - float(baseline[seed]) for seed in seeds])
+    return _apart(np.array([float(arm[seed]) - float(baseline[seed]) for seed in seeds]), step)
 
 
-def _check(accuracies: Table, names: Iterable[str], level: float, delta: float) -> None:
+def _apart(sample: student.Array, step: float) -> student.Array:
+    """The sample, or one with its mean and a standard deviation of a step, if it has less."""
+    if len(sample) < 2 or sample.std(ddof=1) >= step:
+        return sample
+    places = np.linspace(-1, 1, len(sample))
+    return sample.mean() + step * places / places.std(ddof=1)
+
+
+def _check(
+    accuracies: Table, names: Iterable[str], level: float, delta: float, step: float
+) -> None:
     for name in names:
         if name not in accuracies:
             raise RegardError(f"no arm is called {name!r}{nearest(name, accuracies)}")
     if not (0 < level < 0.5 and 0 < delta < 1):
         raise RegardError(f"level {level}, delta {delta}; needed: 0 < level < 0.5, 0 < delta < 1")
+    if not 0 <= step <= 1:
+        raise RegardError(f"step {step}; needed: 0 ≤ step ≤ 1, one over the number of answers")
     for arm, seeds in accuracies.items():
         for seed, accuracy in seeds.items():
             if not 0 <= accuracy <= 1:

@@ -59,6 +59,11 @@ class ImageTask:
         return "test" if self.data.validation is None else "validation"
 
     @property
+    def answers(self) -> int:
+        """One an image of test."""
+        return len(self.data.test)
+
+    @property
     def channels(self) -> int:
         """Of the batches; grey images are repeated where a network takes colour only."""
         return self.codec.channels

@@ -24,6 +24,11 @@ class TaggingTask(TextTask[Tagging, TaggingCodec]):
 
     kind: ClassVar[str] = "tagging"
 
+    @property
+    def answers(self) -> int:
+        """One a word of test."""
+        return len(self.data.test.tags.values)
+
     def encode(self, part: Tagged) -> Encoded:
         """Numbers of the words and of their labels."""
         words = self.codec.vocabularies[WORDS].index(part.words, part.tags)

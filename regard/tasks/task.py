@@ -109,6 +109,10 @@ class Task(Protocol):
     def held_out(self) -> str:
         """``validation`` where there is such a part, else ``test``: learning curves are of it."""
 
+    @property
+    def answers(self) -> int:
+        """How many answers of test are judged; a share of them moves in steps of one over this."""
+
     def facts(self) -> dict[str, Any]:
         """All of it beside the data that decides a training, as plain data."""
 

@@ -80,6 +80,11 @@ class TextTask(ABC, Generic[CorpusT, CodecT]):
         """The part that learning curves are of."""
         return "test" if self.data.validation is None else "validation"
 
+    @property
+    def answers(self) -> int:
+        """One a text of test."""
+        return len(self.data.test)
+
     def facts(self) -> dict[str, Any]:
         """Kind, measure, and what of the codec decides a training."""
         return {"kind": self.kind, "measure": self.measure, **self.codec.identity()}

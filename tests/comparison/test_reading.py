@@ -58,6 +58,8 @@ def test_a_folder_that_is_none_of_ours_is_named(tmp_path, content):
         {"data": {"name": ["x"], "text": "y", "key": "0" * 64}},
         {"delta": 0.0},
         {"delta": "small"},
+        {"answers": -1},
+        {"answers": 0.5},
         {"budget": {"epochs": None}},
         {"host": 3},
         {"pretrained": None},

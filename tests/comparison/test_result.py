@@ -44,6 +44,15 @@ def test_a_finished_comparison_has_all_numbers(finished):
 def test_differences_are_those_of_the_statistics(finished):
     found = Comparison.load(finished)
     table = {label: found.values[label] for label in ("none", *MECHANISMS)}
+    step = 1 / read_grid(finished)["answers"]
+    assert found.differences == paired_differences(table, delta=0.005, step=step)
+
+
+def test_a_comparison_that_does_not_tell_its_answers_has_no_step(finished):
+    grid = read_grid(finished)
+    (finished / GRID).write_text(json.dumps({n: v for n, v in grid.items() if n != "answers"}))
+    found = Comparison.load(finished)
+    table = {label: found.values[label] for label in ("none", *MECHANISMS)}
     assert found.differences == paired_differences(table, delta=0.005)
 
 
@@ -57,7 +66,8 @@ def test_mechanisms_meet_the_controls_that_are_for_them(finished):
     ]
     placebos = [(arm, f"{arm}, placebo") for arm in ("se", "cbam")]
     mine = [d for d in found.controlled if "placebo" in d.baseline]
-    assert mine == list(differences_of(found.values, placebos))
+    step = 1 / read_grid(finished)["answers"]
+    assert mine == list(differences_of(found.values, placebos, step=step))
 
 
 def test_placebos_meet_their_own_arm_only(finished):

@@ -213,6 +213,36 @@ def test_equal_differences_decide_nothing_and_say_so(constant: float) -> None:
     assert "at every seed, and without spread no interval" in row.sentence()
 
 
+def test_equal_differences_of_counted_answers_are_known_to_a_step() -> None:
+    """Half of 1,000 answers more at every seed is no chance; a single answer more may be."""
+    base = np.full(3, 0.5)
+    half, one = ([[d] * 3] for d in (0.5, 0.001))
+    (found,) = paired_differences(table(np.array(half), base), step=1 / 1000)
+    assert (found.verdict, found.mean) == ("helps", pytest.approx(0.5))
+    reach = -student.quantile(0.025, 2) * 0.001 / math.sqrt(3)
+    assert (found.low, found.high) == pytest.approx((0.5 - reach, 0.5 + reach))
+    (found,) = paired_differences(table(np.array(one), base), step=1 / 1000)
+    assert found.verdict == "no more than ±δ"
+    assert found.low < 0 < found.high
+
+
+def test_a_spread_of_more_than_a_step_is_left_alone() -> None:
+    pairs = table(np.array([[0.01, 0.02, 0.04]]))
+    assert paired_differences(pairs, step=0.015) == paired_differences(pairs)
+    (wider,) = paired_differences(pairs, step=0.02)
+    assert wider.high > paired_differences(pairs)[0].high
+
+
+def test_a_step_errs_no_more_often_than_is_promised() -> None:
+    """Arms without a difference, whose accuracies are shares of 50 answers, mostly all right."""
+    drawn = np.random.default_rng(7).binomial(50, 0.99, (2000, 2, 3)) / 50
+    wrong = 0
+    for arm, base in drawn:
+        (row,) = paired_differences(table(np.array([arm - base]), base), step=1 / 50)
+        wrong += row.verdict in ("helps", "hurts")
+    assert wrong <= 0.05 * 2000
+
+
 def test_an_unfinished_arm_counts_in_the_correction() -> None:
     pairs = simulate([0.004], sd=0.002, seed=10, trials=1)[0]
     (alone,) = paired_differences(table(pairs))

@@ -36,6 +36,10 @@ def nouns():
     return TaggingTask(corpus, codec_of(corpus, "nouns", Reading(), 8), "accuracy")
 
 
+def test_every_word_of_test_is_an_answer(nouns):
+    assert nouns.answers == 4
+
+
 def test_words_that_train_lacks_are_measured_apart(nouns):
     # dog is 4 → N, runs 5 → V, what is unknown 1 → V
     found = nouns.evaluate(ByNumber(2, False), "test")

@@ -67,6 +67,11 @@ def test_an_example_is_of_median_length(task):
     assert ids.shape[1] >= np.median(lengths) >= int((ids != 0).sum(1).min())
 
 
+def test_a_right_answer_more_is_one_step_of_the_measure(task, model):
+    share = task.evaluate(model, "test").measures[task.measure]
+    assert share * task.answers == pytest.approx(round(share * task.answers))
+
+
 def test_facts_name_all_that_decides_a_training(task):
     facts = task.facts()
     assert facts["kind"] == task.kind
