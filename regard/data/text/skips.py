@@ -33,14 +33,16 @@ class Skips:
             RegardError: ``place: detail``, where damage is an error.
         """
         if self.on_bad == "error":
-            raise RegardError(f"{place}: {detail}; mend it, or leave such out with on_bad='skip'")
+            raise RegardError(
+                f'{place}: {detail}; mend it, or pass on_bad="skip" (--skip-bad) to leave such out'
+            )
         self.skip(reason, place)
 
     def notes(self) -> list[str]:
         """One sentence a reason: how many, and where the first ones are."""
         return [
-            f"skipped {len(places):,} {reason}: {'; '.join(places[:3])}"
-            + (f" and {len(places) - 3:,} more" if len(places) > 3 else "")
+            f"skipped {reason}: {len(places):,} ({'; '.join(places[:3])}"
+            + (f" and {len(places) - 3:,} more)" if len(places) > 3 else ")")
             for reason, places in self.places.items()
         ]
 

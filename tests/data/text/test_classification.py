@@ -64,9 +64,9 @@ def test_rows_that_say_nothing_are_counted(write):
     made = load_classification(write("a.csv", csv_of(rows)), longest=20)
     assert rows_of(made) == sorted(ROWS)
     assert made.notes[:3] == (
-        "skipped 1 rows without text: a.csv, line 42",
-        "skipped 1 rows without a label: a.csv, line 43",
-        "skipped 1 texts of more than 20 characters: a.csv, line 44",
+        "skipped rows without text: 1 (a.csv, line 42)",
+        "skipped rows without a label: 1 (a.csv, line 43)",
+        "skipped texts of more than 20 characters: 1 (a.csv, line 44)",
     )
 
 

@@ -76,7 +76,7 @@ def test_a_damaged_row_is_told_with_its_line_or_its_sentence_skipped(tmp_path, l
         read(path)
     skips = Skips("skip")
     assert [s.words for s in read_conllu(path, "upos", skips)] == [["good"]]
-    assert skips.notes() == ["skipped 1 sentences with a damaged row: a.conllu, line 3"]
+    assert skips.notes() == ["skipped sentences with a damaged row: 1 (a.conllu, line 3)"]
 
 
 def test_a_line_of_broken_utf8_takes_its_sentence_with_it(tmp_path):

@@ -62,8 +62,8 @@ def test_broken_lines_that_are_skipped_keep_their_place(file):
     skips = Skips("skip")
     assert [text for _, text in read_lines(path, skips)] == ["good", None, None, "end"]
     assert skips.notes() == [
-        "skipped 1 lines that are no UTF-8: a.txt, line 2",
-        "skipped 1 lines with NUL bytes: a.txt, line 3",
+        "skipped lines that are no UTF-8: 1 (a.txt, line 2)",
+        "skipped lines with NUL bytes: 1 (a.txt, line 3)",
     ]
 
 
@@ -99,4 +99,4 @@ def test_many_skips_are_counted_and_a_few_shown():
     skips = Skips("skip")
     for number in range(5):
         skips.bad("bad things", f"line {number}", "why")
-    assert skips.notes() == ["skipped 5 bad things: line 0; line 1; line 2 and 2 more"]
+    assert skips.notes() == ["skipped bad things: 5 (line 0; line 1; line 2 and 2 more)"]

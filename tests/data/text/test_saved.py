@@ -38,7 +38,7 @@ def test_class_labels_become_their_names_and_missing_ones_are_counted(tmp_path):
     made = load_classification(save(tmp_path / "d", columns, {"text": TEXT, "label": LABEL}))
     assert made.classes == ("neg", "pos")
     assert len(made.train) + len(made.test) == 9
-    assert made.notes[0] == "skipped 1 rows without a label: d, line 10"
+    assert made.notes[0] == "skipped rows without a label: 1 (d, line 10)"
 
 
 def test_splits_are_parts(tmp_path):

@@ -82,8 +82,8 @@ def test_a_short_row_is_told_or_skipped(tmp_path, name, bad, message):
     skips = Skips("skip")
     assert rows(path, skips=skips) == [("a", "b"), None, ("c", "d")]
     assert skips.notes() == [
-        f"skipped 1 damaged rows: {name}, line 3",
-        f"skipped 1 empty lines: {name}, line 4",
+        f"skipped damaged rows: 1 ({name}, line 3)",
+        f"skipped empty lines: 1 ({name}, line 4)",
     ]
 
 

@@ -62,8 +62,8 @@ def test_untagged_and_overlong_sentences_are_counted(write, conllu):
     made = load_tagging(path, longest=10)
     assert len(made.train) + len(made.test) == 20
     assert made.notes[:2] == (
-        "skipped 1 sentences with a word without a tag: a.conllu, line 101",
-        "skipped 1 sentences of more than 10 words: a.conllu, line 104",
+        "skipped sentences with a word without a tag: 1 (a.conllu, line 101)",
+        "skipped sentences of more than 10 words: 1 (a.conllu, line 104)",
     )
 
 

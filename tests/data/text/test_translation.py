@@ -57,10 +57,10 @@ def test_skipped_lines_never_shift_the_others(write, tmp_path):
     kept = [n for n in range(12) if n not in (2, 4, 6, 8)]
     assert pairs_of(made) == sorted((f"s{n}", f"t{n}") for n in kept)
     assert made.notes[1:5] == (
-        "skipped 1 lines that are no UTF-8: a.s, line 3",
-        "skipped 1 pairs with one side empty: a.s, line 5",
-        "skipped 1 empty lines: a.s, line 7",
-        "skipped 1 pairs of more than 1,000 characters: a.s, line 9",
+        "skipped lines that are no UTF-8: 1 (a.s, line 3)",
+        "skipped pairs with one side empty: 1 (a.s, line 5)",
+        "skipped empty lines: 1 (a.s, line 7)",
+        "skipped pairs of more than 1,000 characters: 1 (a.s, line 9)",
     )
 
 
