@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .comparison import compare as compare
     from .cost import measure as measure
     from .errors import RegardError as RegardError
+    from .explaining import explain as explain
     from .seeing import see as see
     from .surgery import load as load
     from .surgery import plug as plug
@@ -38,6 +39,7 @@ _HOME = {
     "save": "surgery",
     "load": "surgery",
     "see": "seeing",
+    "explain": "explaining",
     "measure": "cost",
     "train": "training",
     "compare": "comparison",

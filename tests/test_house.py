@@ -14,12 +14,12 @@ PACKAGE = Path(regard.__file__).parent
 # A module imports only from modules to its left.
 ORDER = [
     "errors", "cards", "page", "ops", "mechanisms", "catalogue", "surgery", "maps", "checks",
-    "cost", "networks", "data", "tasks", "training", "seeing", "comparison", "bench", "handbook",
-    "doctor", "cli",
+    "cost", "networks", "data", "tasks", "training", "seeing", "explaining", "comparison", "bench",
+    "handbook", "doctor", "cli",
 ]  # fmt: skip
 VERBS = [
     "names", "card", "cite", "get", "sites", "plug", "plugged", "unplug", "save", "load",
-    "see", "measure", "train", "compare", "Plan", "RegardError",
+    "see", "explain", "measure", "train", "compare", "Plan", "RegardError",
 ]  # fmt: skip
 FILES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES, MOST_FUNCTION, MOST_ARGUMENTS = 260, 45, 9

@@ -1,6 +1,6 @@
 """The command ``regard``; heavy imports wait until they are needed.
 
-Order: arguments, parser, answer, plans, using, looking, commands.
+Order: arguments, parser, answer, plans, using, looking, explaining, commands.
 """
 
 from __future__ import annotations

@@ -86,6 +86,25 @@ def add_look(parser: Any) -> None:
     add("--figures", metavar="FOLDER", help="also every picture as PNG or SVG, and arrays")
 
 
+def add_explanation(parser: Any) -> None:
+    """A text, and the page that explains attention with it."""
+    add = parser.add_argument
+    add("text", metavar="TEXT", help="English or Chinese, up to 64 tokens")
+    add(
+        "--to", metavar="TEXT", help="its translation: the decoder asks, TEXT gives keys and values"
+    )
+    add(
+        "--lang", default="en", choices=("en", "zh"),
+        help="the language that the page begins in (default: en)",
+    )  # fmt: skip
+    add("--out", default="explain.html", metavar="FILE", help="the page (default: explain.html)")
+
+
+def add_trust(add: Any) -> None:
+    """A kept network may name code of its user's."""
+    add("--run-code", action="store_true", help="the folder names code of yours, which may be run")
+
+
 def add_host(parser: Any, name: str, forms: str = HOST) -> None:
     """A network for images, with random weights."""
     parser.add_argument(name, metavar="MODEL", help=forms)
@@ -118,3 +137,8 @@ def seeds(text: str) -> tuple[int, ...]:
             f"{text!r} works neither as a number such as 5 nor as a list such as 0,3,7"
         )
     return seeds
+
+
+def seed(text: str) -> int:
+    """One seed."""
+    return seeds(f"{text},")[0]

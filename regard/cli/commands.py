@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import RegardError
 from .answer import Answer, json_of
+from .explaining import explain_text
 from .looking import look_at_model
 from .plans import plan_of
 from .using import predict_lines, score_network, train_network
@@ -162,6 +163,7 @@ COMMANDS: dict[str, Callable[[Namespace], Answer]] = {
     "cite": cite_mechanisms,
     "sites": list_sites,
     "see": look_at_model,
+    "explain": explain_text,
     "compare": run_comparison,
     "report": write_report,
     "train": train_network,

@@ -14,11 +14,14 @@ from .arguments import (
     HOST,
     NETWORK,
     add_budget,
+    add_explanation,
     add_host,
     add_look,
     add_reading,
     add_source,
+    add_trust,
     count,
+    seed,
     seeds,
 )
 
@@ -64,8 +67,8 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"regard {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for add in (
-        _list, _show, _cite, _sites, _see, _compare, _report, _train, _predict, _score, _measure,
-        _bench, _check, _doctor, _completion,
+        _list, _show, _cite, _sites, _see, _explain, _compare, _report, _train, _predict, _score,
+        _measure, _bench, _check, _doctor, _completion,
     ):  # fmt: skip
         add(commands)
     parser.known = commands.choices
@@ -108,6 +111,10 @@ def _sites(commands: Any) -> None:
 
 def _see(commands: Any) -> None:
     add_look(_command(commands, "see", "look at what a model attends to, and whether it matters"))
+
+
+def _explain(commands: Any) -> None:
+    add_explanation(_command(commands, "explain", "explain attention by a text's real numbers"))
 
 
 def _compare(commands: Any) -> None:
@@ -159,7 +166,7 @@ def _train(commands: Any) -> None:
         "--with", dest="mechanism", metavar="NAME",
         help="one mechanism to plug, or an attention to build in",
     )  # fmt: skip
-    add("--seed", type=_seed, default=0, metavar="N", help="default: 0")
+    add("--seed", type=seed, default=0, metavar="N", help="default: 0")
     add_budget(add)
     add_reading(parser)
     add("--device", default="auto", choices=("auto", "cpu", "cuda"), help="default: auto")
@@ -174,7 +181,7 @@ def _predict(commands: Any) -> None:
     add = parser.add_argument
     add("folder", metavar="FOLDER", help="what train wrote")
     add("--beams", type=count, default=1, metavar="N", help="of a translation (default: 1, greedy)")
-    _add_trust(add)
+    add_trust(add)
 
 
 def _score(commands: Any) -> None:
@@ -182,16 +189,8 @@ def _score(commands: Any) -> None:
     add = parser.add_argument
     add("folder", metavar="FOLDER", help="what train wrote")
     add("data", metavar="DATA", help="its test part is taken; a file alone is taken whole")
-    _add_trust(add)
+    add_trust(add)
     add_source(parser)
-
-
-def _add_trust(add: Any) -> None:
-    add("--run-code", action="store_true", help="the folder names code of yours, which may be run")
-
-
-def _seed(text: str) -> int:
-    return seeds(f"{text},")[0]
 
 
 def _measure(commands: Any) -> None:

@@ -1,8 +1,8 @@
 """Plain data → one self-contained HTML file: a pure kit, without torch.
 
-Order: markup → scale → lettering → palette → drawing → tables → figure → forest, scatterplot,
-curves, barchart → colours → pixels → pictures → matrixplot, outlines, dots → document →
-terminal.
+Order: markup → bilingual → scale → lettering → palette → drawing → tables → figure → forest,
+scatterplot, curves, barchart → colours → pixels → pictures → matrixplot, outlines, dots →
+document → terminal.
 
 A chart is a function from plain data to ``Markup``; a ``Page`` takes ``Markup`` and writes it.
 """
@@ -10,11 +10,12 @@ A chart is a function from plain data to ``Markup``; a ``Page`` takes ``Markup``
 from __future__ import annotations
 
 from .barchart import bars
+from .bilingual import both
 from .curves import Series, lines
 from .document import Page
 from .dots import points
 from .forest import Interval, intervals
-from .markup import Markup, element, embed, join
+from .markup import Child, Markup, element, embed, join
 from .matrixplot import matrix
 from .outlines import outline
 from .palette import Palette
@@ -25,6 +26,7 @@ from .terminal import aligned, printable
 
 __all__ = [
     "Cell",
+    "Child",
     "Interval",
     "Markup",
     "Page",
@@ -33,6 +35,7 @@ __all__ = [
     "Series",
     "aligned",
     "bars",
+    "both",
     "colour_bar",
     "element",
     "embed",

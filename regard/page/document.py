@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ..errors import RegardError, unwritable
+from .bilingual import both
 from .markup import Child, Markup, element, join
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
@@ -24,28 +25,46 @@ class Page:
         title: of the document and its first heading.
         language: of the text, as in ``en`` or ``zh-CN``.
         lead: a paragraph under the title.
+        bilingual: its text is there in English and in Chinese, see ``both``; a switch changes
+            from the one to the other, and ``language`` is the first.
 
     Raises:
         RegardError: ``language`` is no language tag.
     """
 
-    def __init__(self, title: str, language: str = "en", lead: str = "") -> None:
+    def __init__(
+        self, title: str, language: str = "en", lead: str = "", *, bilingual: bool = False
+    ) -> None:
         if not _LANGUAGE.fullmatch(language):
             raise RegardError(f"language={language!r}; a tag such as 'en' or 'zh-CN' would work")
         self.title = title
         self.language = language
         self.lead = lead
+        self.bilingual = bilingual
+        self._style, self._script = _part("style.css"), _part("page.js")
         self._sections: dict[str, tuple[str, Markup]] = {}
 
     def add(self, section_title: str, *fragments: Child) -> Page:
-        """One more section; plain strings are escaped and become paragraphs. Returns the page."""
+        """One more section; plain strings are escaped and become paragraphs. Returns the page.
+
+        The title is plain text, or ``Markup`` such as ``both`` makes.
+        """
         parts = [part if isinstance(part, Markup) else _paragraph(part) for part in fragments]
         self._sections[self._anchor(section_title)] = (section_title, join(*parts))
         return self
 
+    def include(self, style: Markup, script: Markup) -> Page:
+        """Style and script of this page alone, behind those of all pages. Returns the page.
+
+        They are files of the package, never text from somewhere.
+        """
+        self._style = Markup(self._style + style)
+        self._script = Markup(self._script + script)
+        return self
+
     def html(self) -> str:
         """The whole document."""
-        style, script = _part("style.css"), _part("page.js")
+        style, script = self._style, self._script
         head = element(
             "head",
             element("meta", charset="utf-8"),
@@ -108,16 +127,23 @@ class Page:
         ]
         return element(
             "body",
-            element("a", "Skip to the content", href="#content", class_="skip"),
+            element("a", self._skip(), href="#content", class_="skip"),
             element(
                 "header",
                 element("button", type="button", id="theme", hidden=True),
+                element("button", type="button", id="language", hidden=True)
+                if self.bilingual
+                else None,
                 element("h1", self.title),
                 element("p", self.lead, class_="lead") if self.lead else None,
                 self._contents(),
             ),
             element("main", *sections, id="content", tabindex=-1),
         )
+
+    def _skip(self) -> Child:
+        text = "Skip to the content"
+        return both(text, "跳到正文") if self.bilingual else text
 
     def _contents(self) -> Markup | None:
         """Links to the sections, where there are enough of them to look for one."""
@@ -130,8 +156,9 @@ class Page:
         return element("nav", element("ul", *links), aria_label="Contents")
 
     def _anchor(self, title: str) -> str:
-        word = re.sub(r"\W+", "-", title.lower()).strip("-") or "section"
-        taken, number = {"content", "theme", *self._sections}, 2
+        plain = re.sub(r"<[^>]*>", " ", title) if isinstance(title, Markup) else title
+        word = re.sub(r"\W+", "-", plain.lower()).strip("-") or "section"
+        taken, number = {"content", "theme", "language", *self._sections}, 2
         anchor = word
         while anchor in taken:
             anchor, number = f"{word}-{number}", number + 1

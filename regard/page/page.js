@@ -1,5 +1,5 @@
 "use strict";
-// Everything works without this script; it adds the colour switch, sorting and quick tooltips.
+// Everything works without this script; it adds the switches, sorting and quick tooltips.
 (() => {
   const root = document.documentElement;
   const key = "regard-theme";
@@ -20,14 +20,34 @@
   const addSwitch = () => {
     const button = document.getElementById("theme");
     const other = () => (theme() === "dark" ? "light" : "dark");
-    const label = () => { button.textContent = other() === "dark" ? "Dark" : "Light"; };
+    const words = { en: { dark: "Dark", light: "Light" }, zh: { dark: "深色", light: "浅色" } };
+    const label = () => { button.textContent = (words[root.lang] ?? words.en)[other()]; };
     button.setAttribute("aria-description", "Changes the colours of the page");
+    document.addEventListener("languagechosen", label);
     button.addEventListener("click", () => {
       root.dataset.theme = other();
       remember(root.dataset.theme);
       label();
     });
     systemDark.addEventListener("change", label);
+    label();
+    button.hidden = false;
+  };
+
+  // A page in English and Chinese: the style sheet hides what is not in the page's language.
+  const addLanguages = () => {
+    const button = document.getElementById("language");
+    if (!button) return;
+    const label = () => {
+      const chinese = root.lang === "zh";
+      button.textContent = chinese ? "English" : "中文";
+      button.lang = chinese ? "en" : "zh";
+    };
+    button.addEventListener("click", () => {
+      root.lang = root.lang === "zh" ? "en" : "zh";
+      label();
+      document.dispatchEvent(new Event("languagechosen"));
+    });
     label();
     button.hidden = false;
   };
@@ -116,6 +136,7 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     addSwitch();
+    addLanguages();
     addSorting();
     addTooltips();
     if (location.protocol === "about:") keepLinksInside();

@@ -1,0 +1,35 @@
+// One token's way through one head on one sheet, as one would write it with a pencil.
+const VIRIDIS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
+const viridis = (part) => {
+  const place = Math.max(0, Math.min(1, part)) * (VIRIDIS.length - 1);
+  const below = Math.min(VIRIDIS.length - 2, Math.floor(place));
+  return VIRIDIS[below].map((x, c) => (
+    Math.round(x + (VIRIDIS[below + 1][c] - x) * (place - below))));
+};
+const vector = (row) => `(${row.map(shown).join(", ")})`;
+
+const handRow = (s, i, j, powers) => {
+  const { k, v, scores, logits, weights } = s.head;
+  const share = weights[i][j];
+  return [
+    s.keys[j], vector(k[j]), shown(scores[i][j]), shown(logits[i][j]), power(powers[j]),
+    shown(share), vector(v[j]),
+  ];
+};
+
+const writeByHand = (s, place) => {
+  const i = s.query;
+  const { q, z, logits, weights, v } = s.head;
+  const powers = logits[i].map((x) => Math.exp(x / s.setting.temperature));
+  const line = (cells, tag = "td") => make("tr", {}, ...cells.map((text, c) => (
+    c ? make(tag, {}, text) : make("th", { scope: "row" }, text))));
+  const rows = s.keys.map((_, j) => line(handRow(s, i, j, powers)));
+  const total = line(["Σ", "", "", "", power(sum(powers)), "1", `z${sub(i)} = ${vector(z[i])}`]);
+  total.className = "total";
+  place.querySelector("tbody").replaceChildren(...rows, total);
+  byIdText("hand-q", `q${sub(i)} = ${vector(q[i])}`);
+  const most = v.length <= 6 ? v.length : 3;
+  const parts = v.slice(0, most).map((row, j) => `${shown(weights[i][j])} × ${vector(row)}`);
+  byIdText("hand-z", `z${sub(i)} = ${parts.join(" + ")}${most < v.length ? " + …" : ""} = ${vector(z[i])}`);
+};
+const byIdText = (id, text) => { document.getElementById(id).textContent = text; };

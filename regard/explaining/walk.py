@@ -1,0 +1,132 @@
+"""The sections of the page, in the order in which numbers flow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..page import Markup, element, join
+from .controls import query_choice
+from .mathml import fraction, line, math, power, root
+from .wording import said, title
+
+Section = tuple[Markup, list[Markup]]
+
+
+def whole() -> Markup:
+    """All of it in one formula."""
+    inside = fraction(line("Q K^⊤"), root(line("d")))
+    return math(line("Z = softmax ("), inside, line(") V"))
+
+
+def inputs(numbers: dict[str, Any]) -> Iterator[Section]:
+    """Tokens, and the vectors that enter the attention; queries, keys and values."""
+    cross = numbers["place"] == "cross"
+    from_other = [said("sources"), _tokens(numbers["queries"]), grid("from", "Y")]
+    yield (
+        title("x-title"),
+        [
+            _tokens(numbers["keys"]),
+            said("tokens"),
+            grid("x", "X"),
+            *(from_other if cross else [said("positions")]),
+        ],
+    )
+    yield (
+        title("qkv-title"),
+        [
+            said("qkv"),
+            math(line(f"Q = {'Y' if cross else 'X'} W^Q , K = X W^K , V = X W^V")),
+            said("hover"),
+            element("div", *map(_projection, ("query", "key", "value"), "QKV"), class_="columns"),
+        ],
+    )
+
+
+def one_head(numbers: dict[str, Any]) -> Iterator[Section]:
+    """Scores, shares, and their weighted sum."""
+    masked = "unmasked" if numbers["place"] == "cross" else "masked"
+    share = fraction(_exponential("s_ij"), join(line("Σ_m"), _exponential("s_im")))
+    yield title("scores-title"), [said("scores"), *_scores(), grid("scores", "S")]
+    yield title("logits-title"), [said("root"), said(masked), grid("logits", "S ÷ √d")]
+    yield (
+        title("weights-title"),
+        [math(line("A_ij ="), share), said("temperature"), grid("weights", "A")],
+    )
+    yield title("z-title"), [math(line("z_i = Σ_j A_ij v_j")), said("z"), grid("z", "Z")]
+
+
+def by_hand(numbers: dict[str, Any]) -> Section:
+    """One token on one sheet."""
+    return (
+        title("hand-title"),
+        [
+            said("hand"),
+            query_choice(numbers["queries"]),
+            element("p", id="hand-q", class_="sum"),
+            _sheet(),
+            element("p", id="hand-z", class_="sum"),
+            said("rounded"),
+        ],
+    )
+
+
+def all_heads() -> Iterator[Section]:
+    """Eight of them, and what becomes of them."""
+    yield title("heads-title"), [said("heads"), element("div", id="heads")]
+    yield (
+        title("out-title"),
+        [
+            math(line("O = [ Z_1 , … , Z_8 ] W^O")),
+            said("out"),
+            grid("joined", "[Z₁ … Z₈]"),
+            grid("Woutput", _matrix("O")),
+            grid("out", "O"),
+        ],
+    )
+
+
+def grid(name: str, heading: str) -> Markup:
+    """A place for a matrix, under its name."""
+    place = element("div", id=f"grid-{name}")
+    return element("div", element("h3", heading), place, class_="matrix")
+
+
+def _matrix(name: str) -> Markup:
+    return join("W", element("sup", name))
+
+
+def _tokens(tokens: list[str]) -> Markup:
+    return element("ol", *(element("li", token) for token in tokens), class_="tokens")
+
+
+def _projection(part: str, name: str) -> Markup:
+    return element("div", grid(f"W{part}", _matrix(name)), grid(part, name))
+
+
+def _scores() -> Iterator[Markup]:
+    """The formula of each score; the script shows that of the chosen one."""
+    cosine = fraction(line("q_i · k_j"), line("‖ q_i ‖ × ‖ k_j ‖"))
+    yield element("div", math(line("s_ij = q_i · k_j")), data_for="dot")
+    yield element(
+        "div", math(line("s_ij = c"), cosine), said("cosine"), data_for="cosine", hidden=True
+    )
+    additive = math(line("s_ij = v^⊤ tanh ( W q_i + U k_j )"))
+    yield element("div", additive, said("additive"), data_for="additive", hidden=True)
+
+
+def _exponential(name: str) -> Markup:
+    return power(line("e"), line(f"{name} ÷ T"))
+
+
+def _sheet() -> Markup:
+    heads = ("", "k", "q · k", "s = q·k ÷ √d", "e^(s ÷ T)", "A", "v")
+    cells = [element("th", text, scope="col") if text else element("td") for text in heads]
+    return element(
+        "div",
+        element("table", element("thead", element("tr", *cells)), element("tbody"), id="hand"),
+        class_="scroll",
+        tabindex=0,
+        role="region",
+        aria_label="The computation by hand · 手算表",
+    )
