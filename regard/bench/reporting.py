@@ -51,8 +51,7 @@ def _tables(rows: Sequence[Row]) -> list[Markup]:
 
 def _table(lines: Table, caption: str) -> Markup:
     head, *body = lines
-    unbroken = [[cell.replace(" ", "\N{NO-BREAK SPACE}") for cell in line] for line in body]
-    return page.table(head, unbroken, caption)
+    return page.table(head, body, caption)
 
 
 def _ratios(rows: Sequence[Row]) -> list[Markup]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import page
-from ..page import Interval, Markup, Page, Palette, Point, Series
+from ..page import Cell, Interval, Markup, Page, Palette, Point, Series
 from .measures import by_length, signatures, table_by_length, table_of_means
 from .pictures import attended
 from .protocol import item_of, plain_of, protocol
@@ -28,7 +29,7 @@ def report(comparison: Comparison | str | Path) -> Page:
         comparison = Comparison.load(comparison)
     palette = Palette(arm.label for arm in comparison.arms)
     grid = comparison.grid
-    what = _capital(name_of(comparison.measure))
+    what = page.capital(name_of(comparison.measure))
     title = f"Attention compared: {grid['host']} on {grid['data']['name']}"
     made = Page(title, lead=comparison.headline)
     made.add("All arms", *_notes(comparison), _table(comparison), *_further(comparison))
@@ -78,12 +79,34 @@ def _table(comparison: Comparison) -> Markup:
     classes = [
         "reference" if r["difference"] is None else _class(r["difference"]["verdict"]) for r in rows
     ]
-    cells = [[_unbroken(cell) for cell in shown_row(row)] for row in rows]
     conditions = next((c["measured_with"] for c in comparison.grid["costs"].values()), "")
-    caption = f"{_capital(name_of(comparison.measure))} on test: mean over seeds, and their number"
+    caption = (
+        f"{page.capital(name_of(comparison.measure))} on test: mean over seeds, and their number"
+    )
     if conditions:
         caption += f"; latency of a batch: {conditions}"
-    return page.table(_columns(comparison), cells, caption=caption, row_classes=classes)
+    columns = _columns(comparison)
+    numbers = [column for column in columns if column not in ("arm", "verdict")]
+    cells = [_cells(row, comparison.measure) for row in rows]
+    return page.table(columns, cells, caption, numbers, classes)
+
+
+def _cells(row: Mapping[str, Any], measure: str) -> list[str | Cell]:
+    """A row as the table shows it, its numbers to be sorted by."""
+    arm, share, size, verdict, *costs = shown_row(row)
+    difference, cost = row["difference"] or {}, row["cost"] or {}
+    keys = (cost.get(name) for name in ("parameters", "macs_per_sample", "latency_ms"))
+    return [
+        arm,
+        _cell(share, row[measure]),
+        _cell(size, difference.get("mean")),
+        verdict,
+        *map(_cell, costs, keys),
+    ]
+
+
+def _cell(shown: str, value: float | None) -> Cell:
+    return Cell(shown, float("nan") if value is None or not shown else value)
 
 
 def _columns(comparison: Comparison) -> tuple[str, ...]:
@@ -104,7 +127,8 @@ def _further(comparison: Comparison) -> list[Markup]:
     rows = table_of_means(comparison.results, comparison.measures())
     if not rows:
         return []
-    made = page.table(rows[0], rows[1:], caption="Other measures on test, means over seeds")
+    caption = "Other measures on test, means over seeds"
+    made = page.table(rows[0], rows[1:], caption, rows[0][1:])
     return [made, *(page.element("p", line) for line in signatures(comparison.results))]
 
 
@@ -117,13 +141,14 @@ def _by_length(comparison: Comparison, palette: Palette) -> list[Markup]:
     if not series:
         return []
     what = name_of(comparison.measure)
-    caption = f"{_capital(what)} against the length of the source, mean over seeds"
+    caption = f"{page.capital(what)} against the length of the source, mean over seeds"
     chart = page.lines(
         series, "tokens of the source", f"{what}, %", caption=caption, palette=palette
     )
     rows = table_by_length(comparison.results, comparison.measure)
     counts = ", ".join(f"{b.label}: {b.sentences:,}" for b in next(iter(found.values())))
-    table = page.table(rows[0], rows[1:], caption=f"The same as a table; sentences of {counts}")
+    told = f"The same as a table; sentences of {counts}"
+    table = page.table(rows[0], rows[1:], told, rows[0][1:])
     return [chart, table]
 
 
@@ -136,9 +161,7 @@ def _controls(comparison: Comparison) -> list[Markup]:
     cells = []
     for row in rows:
         size, verdict = shown(row.facts())
-        cells.append(
-            (row.arm, _unbroken(row.baseline), _unbroken(size), _BESIDE.get(verdict, verdict))
-        )
+        cells.append((row.arm, row.baseline, size, _BESIDE.get(verdict, verdict)))
     caption = (
         "Is it the attention? A widened network has at least the parameters and MACs of any arm, a "
         "longer one was trained at least as long, a placebo cannot look at the sample"
@@ -164,7 +187,7 @@ def _costs(comparison: Comparison, palette: Palette) -> list[Markup]:
         ]
         if points:
             name = f"test {name_of(what)}"
-            caption = f"{_capital(name)} against {label}"
+            caption = f"{page.capital(name)} against {label}"
             caption += "; bars: 95% interval of the mean over seeds"
             charts.append(
                 page.scatter(points, label, f"{name}, %", caption=caption, palette=palette)
@@ -186,16 +209,12 @@ def _curves(comparison: Comparison, palette: Palette) -> list[Markup]:
         ]
         if series:
             what = name_of(name)
-            caption = f"{_capital(what)} on {part}{items} after each epoch"
+            caption = f"{page.capital(what)} on {part}{items} after each epoch"
             caption += ": mean over seeds, thin lines each seed"
             charts.append(
                 page.lines(series, "epoch", f"{what}, %", caption=caption, palette=palette)
             )
     return charts
-
-
-def _capital(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}"
 
 
 def _class(verdict: str) -> str:
@@ -204,11 +223,6 @@ def _class(verdict: str) -> str:
 
 def _verdict(verdict: str, delta: float) -> str:
     return verdict.replace("δ", f"{delta:g}")
-
-
-def _unbroken(cell: str) -> str:
-    """A table scrolls rather than break a number."""
-    return cell.replace(" ", "\u00a0")
 
 
 def _within(low: float, high: float) -> tuple[float, float]:

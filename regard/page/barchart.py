@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..errors import RegardError
-from .drawing import WIDE, line, rectangle, sheet, text, x_axis
+from .drawing import line, rectangle, sheet, text, x_axis
 from .figure import figure
 from .lettering import Box, shorten, text_width
 from .markup import Markup, element
@@ -85,7 +85,8 @@ def _ends(rows: Sequence[_Bar], most: int) -> tuple[tuple[_Bar | None, ...], int
 def _draw(plot: _Bars, width: int) -> Markup:
     longest = max(text_width(row.label) for row in plot.rows if row)
     left = 10 + min(longest, 0.36 * width)
-    frame = Box(left, 6, width - (64 if width == WIDE else 54), 6 + _PITCH * len(plot.rows))
+    right = 10 + max(text_width(brief(row.value)) for row in plot.rows if row)
+    frame = Box(left, 6, width - right, 6 + _PITCH * len(plot.rows))
     reference = [] if plot.reference is None else [float(plot.reference)]
     axis = linear_axis(
         [0.0, *reference, *(row.value for row in plot.rows if row)], frame.left, frame.right

@@ -15,6 +15,7 @@ from ..errors import RegardError, unwritable
 from .bilingual import both
 from .markup import Child, Markup, element, join
 
+_LONG = 60  # letters of a title that is written smaller
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
@@ -134,7 +135,7 @@ class Page:
                 element("button", type="button", id="language", hidden=True)
                 if self.bilingual
                 else None,
-                element("h1", self.title),
+                element("h1", self.title, class_="long" if len(self.title) > _LONG else None),
                 element("p", self.lead, class_="lead") if self.lead else None,
                 self._contents(),
             ),

@@ -30,6 +30,11 @@ class Box(NamedTuple):
         return across and self.top >= other.top and self.bottom <= other.bottom
 
 
+def capital(words: str) -> str:
+    """As at the beginning of a sentence."""
+    return f"{words[:1].upper()}{words[1:]}"
+
+
 def text_width(text: str) -> float:
     """About how many pixels the text takes in the font of the charts; rather too many."""
     return SIZE * sum(_em(letter) for letter in text)

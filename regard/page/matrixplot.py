@@ -68,7 +68,7 @@ def matrix(
         values: float ``[R, C]`` in 0 to 1.
         rows, columns: R and C names, from top to bottom and from left to right.
         caption: what is seen.
-        high: the value of the brightest colour; 0 is always the darkest.
+        high: the value of the brightest colour, which larger ones have too; 0 is the darkest.
 
     Raises:
         RegardError: another shape or type, other numbers of names, a value outside 0 to 1 or not
@@ -81,7 +81,7 @@ def matrix(
     colours = viridis(weights / high)
     plot = _Matrix(colours, *named, f"Matrix: {caption}", f"The strongest of each row. {told}.")
     head = ("row", *_STRONGEST[: len(strongest[0]) - 1])
-    scale = colour_bar(0.0, high)
+    scale = colour_bar(0.0, high, beyond=bool(weights.max() > high + _SLACK))
     return figure(lambda width: _draw(plot, width), caption, table(head, strongest, caption), scale)
 
 

@@ -56,8 +56,8 @@
     const cell = row.cells[column];
     return cell.dataset.value ?? cell.textContent.trim();
   };
-  // A number, or NaN for what is not known.
-  const number = (text) => (text === "" ? NaN : Number(text.replaceAll(",", "")));
+  // The number that a text begins with, as "59.60 %" does, or NaN for what is not known.
+  const number = (text) => parseFloat(text.replaceAll(",", "").replace("−", "-"));
 
   const compare = (column, numeric, sign) => (one, other) => {
     const [a, b] = [content(one, column), content(other, column)];

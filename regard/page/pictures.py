@@ -90,29 +90,32 @@ def overlay(
     return _picture(mixed.round().astype(np.uint8), alt, zoom)
 
 
-def colour_bar(low: float, high: float, label: str = "") -> Markup:
+def colour_bar(low: float, high: float, label: str = "", *, beyond: bool = False) -> Markup:
     """The scale of a ``heat`` map: its colours from ``low`` to ``high``, with an optional label.
 
-    The ends are written with three digits.
+    The ends are written with three digits; ``beyond`` says that there are values above ``high``,
+    which have its colour.
     """
     low, high = (float(f"{end:.3g}") for end in (low, high))
     ramp = viridis(np.linspace(0.0, 1.0, 64)[None])
-    ends = f"colours from {show_number(low)} to {show_number(high)}"
+    top = show_number(high) + (" or more" if beyond else "")
+    ends = f"colours from {show_number(low)} to {top}"
     return element(
         "div",
         element("span", show_number(low)),
         element("img", src=address_of(ramp), alt=ends, class_="ramp"),
-        element("span", show_number(high)),
+        element("span", top),
         element("span", label) if label else None,
         class_="colour-bar",
     )
 
 
-def gallery(items: Sequence[tuple[Markup, str]]) -> Markup:
+def gallery(items: Sequence[tuple[Markup, str]], *, large: bool = False) -> Markup:
     """Captioned figures side by side, as many in a row as fit.
 
     Args:
         items: (picture, caption).
+        large: three in a row, whatever the width.
 
     Raises:
         RegardError: no item.
@@ -120,7 +123,7 @@ def gallery(items: Sequence[tuple[Markup, str]]) -> Markup:
     if not items:
         raise RegardError("gallery: no items came; one (picture, caption) or more would work")
     figures = [element("figure", part, element("figcaption", text)) for part, text in items]
-    return element("div", join(*figures), class_="gallery")
+    return element("div", join(*figures), class_="gallery three" if large else "gallery")
 
 
 def _colour(pixels: Pixels) -> Pixels:

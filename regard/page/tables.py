@@ -12,6 +12,7 @@ from .markup import Markup, element
 
 _CLASSES = re.compile(r"[A-Za-z][\w-]*( [A-Za-z][\w-]*)*")
 NOTHING = "–"  # what is shown for None and NaN
+_SHORT = 48  # letters of a cell that is not broken into lines: the table scrolls instead
 
 
 class Cell(NamedTuple):
@@ -60,7 +61,7 @@ def table(
     )
     # Who has no mouse scrolls a box that can be focused.
     return element(
-        "div", inside, class_="scroll", tabindex=0, role="region", aria_label=str(caption)
+        "div", inside, class_="scroll", tabindex=0, role="group", aria_label=str(caption)
     )
 
 
@@ -124,7 +125,7 @@ def _cell(cell: Content, right: bool, first: bool) -> Markup:
         "th" if first else "td",
         shown,
         scope="row" if first else None,
-        class_="number" if right else None,
+        class_="number" if right else "long" if len(shown) > _SHORT else None,
         data_value=key,
     )
 

@@ -53,15 +53,17 @@ def picture_of(found: Map, scene: Scene) -> list[Markup]:
 
 
 def heads_side_by_side(weights: Array, where: str) -> list[Markup]:
-    """Weights ``[Nq, Nk]`` or ``[h, Nq, Nk]``: a square for each head, in colours of their own."""
-    heads = weights.reshape(-1, *weights.shape[-2:])[:MOST_HEADS]
+    """Weights ``[Nq, Nk]`` or ``[h, Nq, Nk]``: a square for each head, all in the same colours."""
+    heads = np.nan_to_num(weights.reshape(-1, *weights.shape[-2:])[:MOST_HEADS])
+    low, high = min(0.0, float(heads.min())), brightest(heads)
     items = [
-        (page.heat(head, f"weights of head {k} {where}: rows are queries"), f"head {k}")
+        (page.heat(head, f"weights of head {k} {where}: rows are queries", low, high), f"head {k}")
         for k, head in enumerate(heads)
     ]
     count = int(np.prod(weights.shape[:-2]))
     note = f"{MOST_HEADS} of {count} heads are shown." if count > MOST_HEADS else None
-    return [page.gallery(items), *([page.element("p", note)] if note else [])]
+    scale = page.colour_bar(low, high, "weight", beyond=bool(heads.max() > high))
+    return [page.gallery(items), scale, *([page.element("p", note)] if note else [])]
 
 
 def tokens_by_tokens(
@@ -69,7 +71,16 @@ def tokens_by_tokens(
 ) -> Markup:
     """Weights ``[Nq, Nk]`` between named tokens, those below zero or above one cut there."""
     cut = np.nan_to_num(weights).clip(0, 1)
-    return page.matrix(cut, queries, keys, caption, high=float(cut.max()) or 1.0)
+    return page.matrix(cut, queries, keys, caption, high=brightest(cut))
+
+
+def brightest(weights: Array) -> float:
+    """The weight of the brightest colour, which a fiftieth of all weights above zero go beyond.
+
+    A first token that can look at nothing but itself would else leave all others in the dark.
+    """
+    found = weights[weights > 0]
+    return float(np.quantile(found, 0.98)) if found.size else 1.0
 
 
 def _gate(gate: Array, found: Map, scene: Scene) -> Markup:
@@ -86,9 +97,8 @@ def _gate(gate: Array, found: Map, scene: Scene) -> Markup:
         strip = gate.reshape(gate.shape[0], -1).T
         zoom = max(1, min(12, _STRIP // strip.shape[1]))
         alt = f"gates at {where}: {along} of the map downwards, channels across"
-        return page.element(
-            "figure", page.heat(strip, alt, zoom=zoom), page.element("figcaption", alt)
-        )
+        told = page.element("figcaption", page.capital(alt))
+        return page.element("figure", page.heat(strip, alt, zoom=zoom), told)
     return _plane(gate, f"gate at {where}", scene, over=True)
 
 
@@ -108,7 +118,7 @@ def _plane(values: Array, what: str, scene: Scene, *, over: bool) -> Markup:
     ends = float(plane.min()), float(plane.max())
     text = what if values.shape[0] == 1 else f"{what}, the mean over {values.shape[0]} channels"
     return page.element(
-        "figure", drawn, page.element("figcaption", text), page.colour_bar(*ends, "")
+        "figure", drawn, page.element("figcaption", page.capital(text)), page.colour_bar(*ends)
     )
 
 

@@ -15,13 +15,14 @@ from torch import Tensor
 
 from ..errors import RegardError, nearest
 from ..maps import KINDS, Map, Recording
-from ..page import Page, aligned, printable
+from ..page import Page, aligned, capital, printable
 from ..page import table as html_table
 from ..surgery.patterns import expression_of
 from ..training.checkpoint import write_whole
 from .canvas import Scene, picture_of
 
 HEAD = ("site", "what", "shape", "maps", "least", "greatest")
+NUMBERS = HEAD[3:]
 _MOST_PICTURES = 24
 
 
@@ -124,9 +125,9 @@ class Maps:
     def page(self, scene: Scene | None = None) -> Page:
         """A page: the table, and a picture of each of the first maps."""
         shown = Page(f"What {self.model} attends to", lead=" ".join(self.notes()))
-        shown.add("Maps", html_table(HEAD, self.rows(), "All maps, by site"))
+        shown.add("Maps", html_table(HEAD, self.rows(), "All maps, by site", NUMBERS))
         for found in self.found[:_MOST_PICTURES]:
-            title = f"{found.form} at {found.site or 'the model itself'}"
+            title = capital(f"{found.form} at {found.site or 'the model itself'}")
             shown.add(title, *picture_of(found, scene or Scene()))
         return shown
 

@@ -47,8 +47,8 @@ class Sanity:
         if self.flat:
             return "It tells nothing: it is the same everywhere."
         count = len(self.curves.random_gaps)
-        alike = f"rank correlation {self.correlations[-1]:.2f}"
-        gap = f"{self.curves.gap:+.3f} against a mean of {self._mean_gap():+.3f}"
+        alike = page.signed(f"rank correlation {self.correlations[-1]:.2f}")
+        gap = page.signed(f"{self.curves.gap:+.3f} against a mean of {self._mean_gap():+.3f}")
         if self.matters and self.learned:
             return (
                 "It tells something: taking away what it marks moves the answer more than each of "

@@ -13,7 +13,7 @@ from .canvas import MOST_HEADS, Array, heads_side_by_side, picture_of, tokens_by
 from .grids import find_grid
 from .head_summaries import head_max, head_mean
 from .heat import Heat
-from .result import HEAD, Maps
+from .result import HEAD, NUMBERS, Maps
 from .sanity import Sanity
 from .subject import Subject
 
@@ -42,7 +42,7 @@ def sections(
     """Titles and what stands below them, in the order of the page."""
     yield "The input", _input(subject)
     for name, heat in heats.items():
-        yield f"{name[0].upper()}{name[1:]}", _heat(subject, heat, sanity.get(name))
+        yield page.capital(name), _heat(subject, heat, sanity.get(name))
     yield from _heads(subject, maps)
     yield from _between(subject, maps)
     for form, title in _TITLES.items():
@@ -52,7 +52,7 @@ def sections(
             yield title, [*_more(found), *parts]
     rows: list[list[Content]] = [list(row) for row in maps.rows()]
     notes = [*maps.notes(), *(f"No {name}: {why}." for name, why in refused.items())]
-    yield "All maps", [page.table(HEAD, rows, "By site"), *map(_paragraph, notes)]
+    yield "All maps", [page.table(HEAD, rows, "By site", NUMBERS), *map(_paragraph, notes)]
 
 
 def _input(subject: Subject) -> list[Markup]:
@@ -60,16 +60,14 @@ def _input(subject: Subject) -> list[Markup]:
     shown = [_paragraph(note) for note in subject.notes]
     if scene.pixels is not None:
         return [page.image(scene.pixels, "the input picture"), *shown]
-    tokens = [page.element("code", token) for token in scene.tokens]
-    spaced = [part for token in tokens for part in (token, " ")]
-    return [page.element("p", *spaced), *shown]
+    return [page.token_list(scene.tokens), *shown]
 
 
 def _heat(subject: Subject, heat: Heat, sanity: Sanity | None) -> list[Markup]:
     """The picture, whether it tells anything, and the tests."""
     values = heat.values[0].double().numpy()
     source = f" ({heat.source})" if heat.source else ""
-    where = _paragraph(f"{heat.method}{source}, from {heat.where}.")
+    where = _paragraph(f"{page.capital(heat.method)}{source}, from {heat.where}.")
     pixels = subject.scene.pixels
     if heat.pictured and pixels is not None:
         smooth = heat.spread((pixels.shape[0], pixels.shape[1]))[0].double().numpy()
@@ -79,18 +77,21 @@ def _heat(subject: Subject, heat: Heat, sanity: Sanity | None) -> list[Markup]:
             (page.heat(values, heat.method), "as computed"),
         ]
         scale = page.colour_bar(float(values.min()), float(values.max()), "little to much")
-        shown = page.join(page.gallery(pictures), scale)
+        shown = page.join(page.gallery(pictures, large=True), scale)
     else:
         shown = page.bars(
             _numbered(subject.scene.tokens, len(values)), values.tolist(), ordered=False, most=64,
-            caption=f"{heat.method}, by token", value_label="value",
+            caption=f"{page.capital(heat.method)}, by token", value_label="value",
         )  # fmt: skip
     if sanity is None:
         return [where, shown]
     stages = [
         f"{100 * (k + 1) // len(sanity.correlations)} %" for k in range(len(sanity.correlations))
     ]
-    rows = [(s, round(c, 2)) for s, c in zip(stages, sanity.correlations, strict=True)]
+    rows = [
+        (stage, page.Cell(page.signed(f"{round(c, 2) + 0:.2f}"), c))
+        for stage, c in zip(stages, sanity.correlations, strict=True)
+    ]
     alike = page.table(
         ("parameters shuffled", "rank correlation"), rows,
         "With the map of a model whose weights are shuffled, from the output on",
@@ -117,16 +118,27 @@ def _heads(subject: Subject, maps: Maps) -> Iterator[Section]:
     if whole and frame is not None and find_grid(weights.shape[-1], frame) is not None:
         parts = _over(subject, both + named)
     elif pixels is None and len(tokens) == weights.shape[-1]:
-        shown = both[:1] + named[:_MOST_MATRICES]
-        parts = [
-            tokens_by_tokens(head, _numbered(tokens), _numbered(tokens), f"{name} of {last.site}")
-            for name, head in shown
-        ]
+        parts = _between_tokens(both[:1] + named[:_MOST_MATRICES], tokens, last.site)
+        parts[1:1] = heads_side_by_side(weights, f"at {last.site}") if len(heads) > 1 else []
     else:
         parts = heads_side_by_side(weights, f"at {last.site}")
         if not whole:
             parts.append(_paragraph(f"Of the first of {len(last.values)} windows."))
     yield title, [*_counted(len(heads), len(parts)), *parts]
+
+
+def _between_tokens(
+    heads: list[tuple[str, Array]], tokens: tuple[str, ...], site: str
+) -> list[Markup]:
+    """The first of the matrices, and the others to be opened."""
+    drawn = [
+        tokens_by_tokens(head, tokens, tokens, f"{page.capital(name)} of {site}")
+        for name, head in heads
+    ]
+    if len(drawn) < 3:  # the mean of one head is that head
+        return drawn[:1]
+    label = page.element("summary", "Each head with its tokens")
+    return [drawn[0], page.element("details", label, *drawn[1:])]
 
 
 def _over(subject: Subject, heads: list[tuple[str, Array]]) -> list[Markup]:

@@ -131,3 +131,12 @@ def test_a_report_is_made_of_what_is_finished(made, tmp_path):
     text = report(Comparison.load(tmp_path)).html()
     parse(text)
     assert "2 of 3 trials are finished" in text
+
+
+def test_what_does_not_fit_a_page_is_left_out_and_counted(made):
+    _, folders = made("translation", "none,transformer")
+    whole, cut = (matrices(folders["transformer"], room) for room in (10**9, 1))
+    count = "".join(whole).count("<figure")
+    assert "".join(cut).count("<figure") == 1
+    assert f"{count - 1} more maps are kept in {MAPS}" in cut[-1]
+    assert "more maps" not in "".join(whole)

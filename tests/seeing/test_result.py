@@ -8,6 +8,7 @@ from regard import RegardError
 from regard.maps import Keep
 from regard.networks import SmallResNet
 from regard.networks.sequences import RecurrentEncoderDecoder
+from regard.page import capital
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_saved_maps_are_the_arrays(maps, tmp_path):
 def test_the_page_shows_every_map_and_asks_the_network_for_nothing(maps, tmp_path):
     text = maps.write_html(tmp_path / "maps.html").read_text(encoding="utf-8")
     for m in maps:
-        assert f"{m.form} at {m.site}" in text
+        assert f"{capital(m.form)} at {m.site}" in text
     assert "http" not in text.replace("http://www.w3.org", "").replace("http-equiv", "")
     assert maps._repr_html_().startswith("<iframe")
 
