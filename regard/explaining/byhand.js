@@ -28,8 +28,11 @@ const writeByHand = (s, place) => {
   total.className = "total";
   place.querySelector("tbody").replaceChildren(...rows, total);
   byIdText("hand-q", `q${sub(i)} = ${vector(q[i])}`);
-  const most = v.length <= 6 ? v.length : 3;
-  const parts = v.slice(0, most).map((row, j) => `${shown(weights[i][j])} × ${vector(row)}`);
-  byIdText("hand-z", `z${sub(i)} = ${parts.join(" + ")}${most < v.length ? " + …" : ""} = ${vector(z[i])}`);
+  // Of many terms the three largest.
+  const order = [...v.keys()].sort((one, other) => weights[i][other] - weights[i][one]);
+  const named = (v.length <= 6 ? [...v.keys()] : order.slice(0, 3));
+  const parts = named.map((j) => `${shown(weights[i][j])} × ${vector(v[j])}`);
+  const rest = named.length < v.length ? " + …" : "";
+  byIdText("hand-z", `z${sub(i)} = ${parts.join(" + ")}${rest} = ${vector(z[i])}`);
 };
 const byIdText = (id, text) => { document.getElementById(id).textContent = text; };

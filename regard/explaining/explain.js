@@ -54,6 +54,7 @@ const makeGrids = (s, tell) => describe(s, formulas(s)).map(
 
 // A head as a picture and a button: it chooses the head whose numbers stand above.
 const makeHeads = (s, choose) => s.all.heads.map((_, h) => {
+  byId("heads").classList.toggle("large", s.keys.length > ROOMY);
   const picture = make("canvas", { width: s.keys.length, height: s.queries.length, "aria-hidden": "true" });
   const name = make("span", {});
   const button = make("button", { type: "button", class: "head" }, picture, name);
@@ -95,7 +96,7 @@ const start = () => {
     byId("query").value = s.query;
     for (const fill of fills) fill();
     writeByHand(s, byId("hand"));
-    byId("readout-text").textContent = "";
+    byId("readout-text").textContent = word("hint");
   };
   const choose = (head) => { s.index = head; refresh(); };
   fills.push(...makeHeads(s, choose));

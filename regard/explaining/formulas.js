@@ -10,11 +10,13 @@ const words = {
     learned: "a learned weight", masked: "masked: a later token, so −∞ and weight 0",
     head: "head", place: "embedding + position", none: "embedding alone", token: "token",
     from: "what the decoder knows there", memory: "what the encoder says of it",
+    hint: "Point at a cell: its sum is written out here.",
   },
   zh: {
     learned: "学到的权重", masked: "被遮住：在后面的词元，取 −∞，权重为 0",
     head: "头", place: "词嵌入 + 位置", none: "只有词嵌入", token: "词元",
     from: "解码器此处的向量", memory: "编码器给出的向量",
+    hint: "把指针停在格子上：这里写出它的算式。",
   },
 };
 const word = (name) => (words[document.documentElement.lang] ?? words.en)[name];

@@ -1,6 +1,7 @@
 // Matrices as tables: colours, numbers, and the arrow keys from cell to cell.
 const DIGITS = 3;
 const ROOMY = 12; // columns and rows that leave room for numbers in the cells
+const FLAT = /^(?:[ -~]{1,2}|.)$/u; // a name as narrow as a cell
 const shown = (x) => (
   x === -Infinity ? "−∞" : (Math.abs(x) < 0.0005 ? 0 : x).toFixed(DIGITS).replace("-", "−"));
 const make = (tag, attributes = {}, ...children) => {
@@ -32,7 +33,10 @@ const step = (cells, from, [down, right]) => {
 // rows, columns: names; say(i, j): the cell's formula with numbers; tell: where it is shown.
 const makeGrid = (place, { label, rows, columns, say, tell }) => {
   const dense = rows.length > ROOMY || columns.length > ROOMY;
-  const table = make("table", { role: "grid", class: dense ? "grid dense" : "grid" });
+  const turned = columns.every((name) => FLAT.test(name)) ? "" : " turned";
+  const many = columns.length > ROOMY ? " many" : "";
+  const table = make("table", { role: "grid", class: dense ? `grid dense${turned}${many}` : "grid" });
+  table.style.setProperty("--count", columns.length);
   const label_ = (text) => table.setAttribute("aria-label", text);
   const head = make("tr", {}, make("td"), ...columns.map((name) => (
     make("th", { scope: "col", title: name }, make("span", {}, name)))));
@@ -67,7 +71,7 @@ const makeGrid = (place, { label, rows, columns, say, tell }) => {
   document.addEventListener("languagechosen", () => label_(label()));
   place.replaceChildren(make("div", { class: "scroll" }, table));
   return (matrix, most) => {
-    const largest = most
+    const largest = (dense ? null : most)
       ?? Math.max(...matrix.map((row) => Math.max(...row.map((x) => (x === -Infinity ? 0 : Math.abs(x))))));
     matrix.forEach((row, i) => row.forEach((x, j) => {
       const cell = cells[i][j];

@@ -39,7 +39,8 @@ def _atom(word: str) -> Markup:
     found = _ATOM.fullmatch(word)
     if found is None or word in _OPERATORS:
         return _sign(word)
-    base, below, above = (found[part] and _sign(found[part]) for part in ("base", "below", "above"))
+    base, above = _sign(found["base"]), found["above"] and _sign(found["above"])
+    below = found["below"] and element("mrow", *map(_sign, found["below"]))  # i and j, not "ij"
     if below and above:
         return element("msubsup", base, below, above)
     if below or above:

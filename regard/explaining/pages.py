@@ -45,7 +45,8 @@ def write_page(shipped: Shipped, numbers: dict[str, Any], language: str = "en") 
         name += " → " + " ".join(numbers["queries"])
     page = Page(f"{name} · attention 注意力", language, title("lead"), bilingual=True)
     page.include(_file("explain.css"), Markup("\n".join(map(_file, _SCRIPTS))))
-    page.add(title("whole"), whole(), controls(numbers), _readout())
+    unable = element("noscript", element("div", said("script"), class_="note"))
+    page.add(title("whole"), unable, whole(), controls(numbers), _readout())
     for heading, parts in (
         *inputs(numbers),
         *one_head(numbers),
@@ -71,7 +72,6 @@ def _origin(shipped: Shipped, numbers: dict[str, Any]) -> list[Markup]:
         element("div", said("check", **blanks), id="check", class_="note", hidden=True),
         said(numbers["place"]),
         said("trained", **shipped.facts),
-        element("noscript", said("script")),
         embed("numbers", numbers),
     ]
 

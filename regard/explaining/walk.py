@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..page import Markup, element, join
+from ..page import Markup, element, join, token_list
 from .controls import query_choice
 from .mathml import fraction, line, math, power, root
 from .wording import said, title
@@ -21,12 +21,12 @@ def whole() -> Markup:
 
 def inputs(numbers: dict[str, Any]) -> Iterator[Section]:
     """Tokens, and the vectors that enter the attention; queries, keys and values."""
-    cross = numbers["place"] == "cross"
-    from_other = [said("sources"), _tokens(numbers["queries"]), grid("from", "Y")]
+    cross, parts = numbers["place"] == "cross", (("query", "Q"), ("key", "K"), ("value", "V"))
+    from_other = [said("sources"), token_list(numbers["queries"]), grid("from", "Y")]
     yield (
         title("x-title"),
         [
-            _tokens(numbers["keys"]),
+            token_list(numbers["keys"]),
             said("tokens"),
             grid("x", "X"),
             *(from_other if cross else [said("positions")]),
@@ -38,7 +38,8 @@ def inputs(numbers: dict[str, Any]) -> Iterator[Section]:
             said("qkv"),
             math(line(f"Q = {'Y' if cross else 'X'} W^Q , K = X W^K , V = X W^V")),
             said("hover"),
-            element("div", *map(_projection, ("query", "key", "value"), "QKV"), class_="columns"),
+            _three(((f"W{part}", _matrix(name)) for part, name in parts), "columns narrow"),
+            _three(iter(parts), "columns"),
         ],
     )
 
@@ -96,12 +97,9 @@ def _matrix(name: str) -> Markup:
     return join("W", element("sup", name))
 
 
-def _tokens(tokens: list[str]) -> Markup:
-    return element("ol", *(element("li", token) for token in tokens), class_="tokens")
-
-
-def _projection(part: str, name: str) -> Markup:
-    return element("div", grid(f"W{part}", _matrix(name)), grid(part, name))
+def _three(named: Iterator[tuple[str, Markup | str]], class_: str) -> Markup:
+    """Three matrices beside each other."""
+    return element("div", *(grid(name, heading) for name, heading in named), class_=class_)
 
 
 def _scores() -> Iterator[Markup]:
@@ -127,6 +125,6 @@ def _sheet() -> Markup:
         element("table", element("thead", element("tr", *cells)), element("tbody"), id="hand"),
         class_="scroll",
         tabindex=0,
-        role="region",
+        role="group",
         aria_label="The computation by hand · 手算表",
     )
