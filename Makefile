@@ -7,7 +7,11 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test test-slow check format docs clean
+# What the tests of pages look for, in this order; REGARD_CHROMIUM names another.
+BROWSERS := $(REGARD_CHROMIUM) chromium chromium-browser google-chrome
+APT := DEBIAN_FRONTEND=noninteractive apt-get
+
+.PHONY: help demo test test-slow check browser format docs clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +19,7 @@ help: ## show this help
 demo: $(VENV)/demo.stamp ## install what the main job needs, then run it: regard compare
 	$(BIN)/regard compare
 
-test: $(VENV)/dev.stamp check ## install everything, then lint, check types and run the tests
+test: $(VENV)/dev.stamp browser check ## install everything, then lint, check types and run the tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
 
 test-slow: $(VENV)/dev.stamp ## the tests that take longer
@@ -25,6 +29,18 @@ check: $(VENV)/dev.stamp ## lint and check types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+browser: ## install Debian's Chromium for the tests of pages, where there is none
+	@for one in $(BROWSERS); do command -v "$$one" >/dev/null && exit 0; done; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		echo "installing Chromium for the tests of pages"; \
+		$(APT) install -qq -y chromium >/dev/null \
+		|| { $(APT) update -qq && $(APT) install -qq -y chromium >/dev/null; } && exit 0; \
+	fi; \
+	echo "################################################################################"; \
+	echo "NO BROWSER on the path: tests of pages skip, unless Playwright has one of its own."; \
+	echo "    apt-get install chromium    (as root), or    $(BIN)/playwright install chromium"; \
+	echo "################################################################################"
 
 format: $(VENV)/dev.stamp ## put the code into its form
 	$(BIN)/ruff check --fix .
