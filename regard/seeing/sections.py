@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 
 from .. import page
 from ..maps import Map
@@ -20,6 +21,7 @@ from .subject import Subject
 Section = tuple[str, list[Markup]]
 _MOST_SITES = 3  # of a kind: the first, the middle and the last
 _MOST_MATRICES = 8
+_ROOM = 120_000  # letters of a page for all of them
 _TITLES: Mapping[str, str] = {
     "channel gate": "Channel gates",
     "spatial gate": "Spatial gates",
@@ -135,10 +137,14 @@ def _between_tokens(
         tokens_by_tokens(head, tokens, tokens, f"{page.capital(name)} of {site}")
         for name, head in heads
     ]
-    if len(drawn) < 3:  # the mean of one head is that head
+    single = drawn[1:] if len(drawn) > 2 else []  # the mean of one head is that head
+    sizes = accumulate(len(one) for one in single)
+    fitting = [one for one, size in zip(single, sizes, strict=True) if size < _ROOM]
+    if not fitting:
         return drawn[:1]
-    label = page.element("summary", "Each head with its tokens")
-    return [drawn[0], page.element("details", label, *drawn[1:])]
+    which = "Each head" if fitting == single else f"The first {len(fitting)} heads"
+    label = page.element("summary", f"{which} with the tokens beside it")
+    return [drawn[0], page.element("details", label, *fitting)]
 
 
 def _over(subject: Subject, heads: list[tuple[str, Array]]) -> list[Markup]:
