@@ -12,7 +12,9 @@ from .markup import Markup, element
 
 _CLASSES = re.compile(r"[A-Za-z][\w-]*( [A-Za-z][\w-]*)*")
 NOTHING = "–"  # what is shown for None and NaN
-_SHORT = 48  # letters of a cell that is not broken into lines: the table scrolls instead
+# Letters of a cell that is not broken into lines: the table scrolls instead. The first cell of a
+# row stays in sight then, so on a phone it may not be wide.
+_SHORT, _FIRST = 48, 20
 
 
 class Cell(NamedTuple):
@@ -121,11 +123,12 @@ def _row(row: Sequence[Content], right: Sequence[bool], class_: str) -> Markup:
 
 def _cell(cell: Content, right: bool, first: bool) -> Markup:
     shown, key = _shown(cell)
+    long = len(shown) > (_FIRST if first else _SHORT)
     return element(
         "th" if first else "td",
         shown,
         scope="row" if first else None,
-        class_="number" if right else "long" if len(shown) > _SHORT else None,
+        class_="number" if right else "long" if long else None,
         data_value=key,
     )
 

@@ -39,7 +39,7 @@ def pick(page, score="dot", scaled=True, temperature=1.0, causal=False, position
     page.fill("#temperature", str(temperature))
     page.set_checked("#causal", causal)
     page.set_checked("#positions", positions)
-    page.select_option("#head", str(head - 1))
+    page.select_option("#head", label=str(head))
 
 
 @pytest.mark.parametrize(

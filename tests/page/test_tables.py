@@ -72,3 +72,9 @@ def test_hostile_text_is_inert(hostile, outline):
 def test_refusals(build, said):
     with pytest.raises(RegardError, match=said):
         build()
+
+
+def test_only_what_is_long_may_be_broken_into_lines(tree):
+    rows = [["x" * 20, "y" * 48], ["x" * 21, "y" * 49], [1.5, "z"]]
+    cells = tree(table(["a", "b"], rows, "t")).findall(".//tbody/tr/*")
+    assert [cell.get("class") for cell in cells] == [None, None, "long", "long", None, None]
