@@ -14,7 +14,7 @@ PACKAGE = Path(regard.__file__).parent
 # A module imports only from modules to its left.
 ORDER = [
     "errors", "cards", "page", "ops", "mechanisms", "catalogue", "surgery", "maps", "checks",
-    "cost", "networks", "data", "tasks", "training", "seeing", "explaining", "comparison", "bench",
+    "cost", "networks", "data", "tasks", "training", "seeing", "comparison", "explaining", "bench",
     "handbook", "doctor", "cli",
 ]  # fmt: skip
 VERBS = [

@@ -93,6 +93,8 @@ def add_explanation(parser: Any) -> None:
     add(
         "--to", metavar="TEXT", help="its translation: the decoder asks, TEXT gives keys and values"
     )
+    add("--on", metavar="FOLDER", help="a network of `regard train` (default: the one that ships)")
+    add_trust(add)
     add(
         "--lang", default="en", choices=("en", "zh"),
         help="the language that the page begins in (default: en)",

@@ -13,5 +13,7 @@ def explain_text(options: Namespace) -> Answer:
     from ..seeing.report import check_place
 
     place = check_place(options.out)
-    explain(options.text, options.to, language=options.lang).write_html(place)
+    explain(
+        options.text, options.to, on=options.on, language=options.lang, run_code=options.run_code
+    ).write_html(place)
     return Answer(json_of({"page": str(place)}) if options.json else f"page: {place}")

@@ -1,6 +1,7 @@
 """Explain attention: a page that computes it, step by step, from the numbers of a real network.
 
-Order: pieces, shipped, numbers, mathml, wording, controls, walk, pages, recipe.
+Order: mathml, wording, subject, pieces, shipped, positions, checkpoint, numbers, packing,
+controls, walk, pages, recipe.
 """
 
 from __future__ import annotations

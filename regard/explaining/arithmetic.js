@@ -1,6 +1,8 @@
 // The whole mechanism on plain arrays of arrays. A matrix is a list of rows.
 const sum = (numbers) => numbers.reduce((total, x) => total + x, 0);
 const dot = (a, b) => sum(a.map((x, i) => x * b[i]));
+const plus = (matrix, bias) => (
+  bias ? matrix.map((row) => row.map((x, j) => x + bias[j])) : matrix);
 const transposed = (matrix) => matrix[0].map((_, j) => matrix.map((row) => row[j]));
 const product = (a, b) => {
   const columns = transposed(b);
@@ -43,23 +45,26 @@ const oneHead = (q, k, v, setting, learned) => {
 // All heads, their results side by side, times W^O.
 const attend = (numbers, setting) => {
   const { keys, queries = keys } = numbers.inputs[setting.positions ? "on" : "off"];
-  const { query, key, value, output } = numbers.weights;
-  const [q, k, v] = [product(queries, query), product(keys, key), product(keys, value)];
+  const projected = (rows, part) => plus(product(rows, numbers.weights[part]), numbers.biases[part]);
+  const [q, k, v] = [
+    projected(queries, "query"), projected(keys, "key"), projected(keys, "value")];
   const width = q[0].length / numbers.heads;
   const learned = (head) => {
-    const { cosine, additive: { query: w, key: u, v: last } } = numbers.scores;
-    return setting.score === "cosine" ? cosine[head]
-      : { query: w[head], key: u[head], v: last[head] };
+    const { cosine, additive } = numbers.scores;
+    if (setting.score === "cosine") return cosine[head];
+    return additive && { query: additive.query[head], key: additive.key[head], v: additive.v[head] };
   };
   const heads = Array.from({ length: numbers.heads }, (_, head) => oneHead(
     slice(q, head, width), slice(k, head, width), slice(v, head, width), setting, learned(head)));
   const joined = queries.map((_, i) => heads.flatMap((head) => head.z[i]));
-  return { queries, keys, width, learned, heads, joined, out: product(joined, output) };
+  return { queries, keys, width, learned, heads, joined, out: projected(joined, "output") };
 };
 
 // Every setting that PyTorch computed too: how many numbers there are, and how far off the worst is.
 const comparison = (numbers) => {
   let [count, worst] = [0, 0];
+  const { score: own, scaled: divided } = numbers.native;
+  const usual = `${own === "dot" ? `dot/${divided ? "on" : "off"}` : own}|all|on`;
   const compare = (here, there) => {
     count += there.length;
     there.forEach((x, i) => { worst = Math.max(worst, Math.abs(x - here[i])); });
@@ -72,7 +77,25 @@ const comparison = (numbers) => {
       positions: positions === "on", temperature: 1,
     });
     compare(found.joined[0], expected);
-    if (name === "dot/on|all|on") found.out.forEach((row, i) => compare(row, numbers.torch.out[i]));
+    if (name === usual) found.out.forEach((row, i) => compare(row, numbers.torch.out[i]));
   }
   return { count, worst, settings: Object.keys(numbers.torch.z).length };
+};
+
+// A matrix travels as the bytes of its numbers, which loses nothing and takes less room.
+const unpacked = ({ columns, float32 }) => {
+  const bytes = Uint8Array.from(atob(float32), (letter) => letter.charCodeAt(0));
+  const all = Array.from(new Float32Array(bytes.buffer));
+  return Array.from({ length: all.length / columns }, (_, i) => (
+    all.slice(i * columns, (i + 1) * columns)));
+};
+const eachUnpacked = (matrices) => Object.fromEntries(
+  Object.entries(matrices).map(([name, matrix]) => [name, unpacked(matrix)]));
+const readNumbers = (text) => {
+  const numbers = JSON.parse(text);
+  const { on, off } = numbers.inputs;
+  numbers.inputs = { on: eachUnpacked(on), off: eachUnpacked(off) };
+  numbers.weights = eachUnpacked(numbers.weights);
+  numbers.torch.out = unpacked(numbers.torch.out);
+  return numbers;
 };

@@ -6,7 +6,7 @@ const viridis = (part) => {
   return VIRIDIS[below].map((x, c) => (
     Math.round(x + (VIRIDIS[below + 1][c] - x) * (place - below))));
 };
-const vector = (row) => `(${row.map(shown).join(", ")})`;
+const vector = (row) => `(${row.slice(0, 8).map(shown).join(", ")}${row.length > 8 ? ", …" : ""})`;
 
 const handRow = (s, i, j, powers) => {
   const { k, v, scores, logits, weights } = s.head;

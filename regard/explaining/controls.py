@@ -15,13 +15,14 @@ _SCORES = (
 
 def controls(numbers: dict[str, Any]) -> Markup:
     """Score, division, temperature, mask, positions, head; beside a cross-attention no mask."""
+    native = numbers["native"]
     causal = None
     if numbers["place"] == "self":
         causal = _box("causal", both("causal mask", "因果遮罩"), False)
     return element(
         "div",
-        _scores(),
-        _box("scaled", both("÷ √d", "÷ √d"), True),
+        _scores(native["score"], ["dot", *numbers["scores"]]),
+        _box("scaled", both("÷ √d", "÷ √d"), native["scaled"]),
         _temperature(),
         causal,
         _box("positions", both("positions", "位置"), True),
@@ -39,14 +40,16 @@ def query_choice(queries: list[str]) -> Markup:
     return element("p", _choice("query", both("token", "词元"), names), class_="choice")
 
 
-def _scores() -> Markup:
+def _scores(native: str, able: list[str]) -> Markup:
+    """The network's own and those that were fitted; a product needs nothing learned."""
     options = [
         element(
             "label",
-            element("input", type="radio", name="score", value=value, checked=value == "dot"),
+            element("input", type="radio", name="score", value=value, checked=value == native),
             both(english, chinese),
         )
         for value, english, chinese in _SCORES
+        if value in able
     ]
     return element("fieldset", element("legend", both("score", "打分")), *options)
 

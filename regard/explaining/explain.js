@@ -6,7 +6,7 @@ const readSetting = () => ({
   scaled: byId("scaled").checked,
   temperature: Number(byId("temperature").value),
   causal: byId("causal")?.checked ?? false,
-  positions: byId("positions").checked,
+  positions: byId("positions")?.checked ?? true,
 });
 
 const makeState = (numbers) => {
@@ -23,7 +23,8 @@ const makeState = (numbers) => {
 
 // id of the place, what it is called, names of rows and columns, formula, and the numbers.
 const describe = (s, f) => {
-  const wide = s.all.out[0].map((_, j) => j + 1);
+  // Of a wide network the first numbers are shown; formulas and results are of all.
+  const wide = s.all.out[0].map((_, j) => j + 1).slice(0, s.numbers.shown);
   const narrow = wide.slice(0, s.all.width);
   const projection = (name, part, source, names) => [
     [`W${part}`, `W^${name}`, wide, narrow, f.weight(`W^${name}`, part), () => s.slice(part)],
@@ -39,7 +40,7 @@ const describe = (s, f) => {
     ["logits", "S ÷ √d", s.queries, s.keys, f.logits, () => s.head.logits],
     ["weights", "A", s.queries, s.keys, f.weights, () => s.head.weights, 1],
     ["z", "Z", s.queries, narrow, f.z, () => s.head.z],
-    ["joined", "[Z₁ … Z₈]", s.queries, wide, f.joined, () => s.all.joined],
+    ["joined", `[Z₁ … Z${sub(s.numbers.heads - 1)}]`, s.queries, wide, f.joined, () => s.all.joined],
     ["Woutput", "W^O", wide, wide, f.output, () => s.numbers.weights.output],
     ["out", "O", s.queries, wide, f.out, () => s.all.out],
   ].filter(([id]) => byId(`grid-${id}`));
@@ -76,7 +77,7 @@ const makeHeads = (s, choose) => s.all.heads.map((_, h) => {
 });
 
 const start = () => {
-  const numbers = JSON.parse(byId("numbers").textContent);
+  const numbers = readNumbers(byId("numbers").textContent);
   const s = makeState(numbers);
   s.update();
   const tell = (text, cell) => {

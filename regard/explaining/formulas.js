@@ -2,20 +2,26 @@
 const SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉";
 const sub = (n) => String(n + 1).replace(/\d/g, (digit) => SUBSCRIPTS[digit]);
 const inBrackets = (x) => (x < 0 ? `(${shown(x)})` : shown(x));
-const products = (a, b) => a.map((x, i) => `${inBrackets(x)}×${inBrackets(b[i])}`).join(" + ");
+const LONG = 32; // of a longer sum the beginning is written out
+const products = (a, b) => {
+  const terms = a.map((x, i) => `${inBrackets(x)}×${inBrackets(b[i])}`);
+  return terms.length <= LONG ? terms.join(" + ")
+    : `${terms.slice(0, 8).join(" + ")} + … (${terms.length})`;
+};
+const added = (biases, j) => (biases ? ` + ${inBrackets(biases[j])}` : "");
 const power = (x) => (x >= 1e6 ? x.toExponential(2) : x.toFixed(DIGITS));
 const column = (matrix, j) => matrix.map((row) => row[j]);
 const words = {
   en: {
     learned: "a learned weight", masked: "masked: a later token, so −∞ and weight 0",
     head: "head", place: "embedding + position", none: "embedding alone", token: "token",
-    from: "what the decoder knows there", memory: "what the encoder says of it",
+    entering: "what enters the layer", from: "what the decoder knows there", memory: "what the encoder says of it",
     hint: "Point at a cell: its sum is written out here.",
   },
   zh: {
     learned: "学到的权重", masked: "被遮住：在后面的词元，取 −∞，权重为 0",
     head: "头", place: "词嵌入 + 位置", none: "只有词嵌入", token: "词元",
-    from: "解码器此处的向量", memory: "编码器给出的向量",
+    entering: "进入该层的向量", from: "解码器此处的向量", memory: "编码器给出的向量",
     hint: "把指针停在格子上：这里写出它的算式。",
   },
 };
@@ -27,6 +33,7 @@ const formulas = (s) => ({
     const value = s.all.keys[i][j];
     const where = `X[${s.keys[i]}, ${j + 1}]`;
     if (s.cross) return `${where} = ${shown(value)} (${word("memory")})`;
+    if (!s.numbers.plain) return `${where} = ${shown(value)} (${word("entering")})`;
     if (!s.setting.positions) return `${where} = ${shown(value)} (${word("none")})`;
     const plain = s.numbers.inputs.off.keys[i][j];
     return `${where} = ${shown(plain)} + ${inBrackets(value - plain)} = ${shown(value)} (${word("place")})`;
@@ -36,7 +43,9 @@ const formulas = (s) => ({
     `${name}[${i + 1}, ${j + 1}] = ${shown(s.slice(part)[i][j])} (${word("learned")})`),
   projected: (name, part, source, names) => (i, j) => {
     const [row, weights] = [s.all[source][i], column(s.slice(part), j)];
-    return `${name}[${s[names][i]}, ${j + 1}] = ${products(row, weights)} = ${shown(dot(row, weights))}`;
+    const bias = added(s.numbers.biases[part], s.index * s.all.width + j);
+    const value = s.head[part[0]][i][j];
+    return `${name}[${s[names][i]}, ${j + 1}] = ${products(row, weights)}${bias} = ${shown(value)}`;
   },
   scores: (i, j) => {
     const { q, k, scores } = s.head;
@@ -58,7 +67,8 @@ const formulas = (s) => ({
     const { scores, logits, divisor } = s.head;
     const start = `[${s.queries[i]} → ${s.keys[j]}]`;
     if (logits[i][j] === -Infinity) return `${start} = −∞ (${word("masked")})`;
-    return `${start} = ${shown(scores[i][j])} ÷ ${divisor} = ${shown(logits[i][j])}`;
+    const below = Number.isInteger(divisor) ? divisor : shown(divisor);
+    return `${start} = ${shown(scores[i][j])} ÷ ${below} = ${shown(logits[i][j])}`;
   },
   weights: (i, j) => {
     const row = s.head.logits[i];
@@ -83,6 +93,7 @@ const formulas = (s) => ({
   output: (i, j) => `W^O[${i + 1}, ${j + 1}] = ${shown(s.numbers.weights.output[i][j])} (${word("learned")})`,
   out: (i, j) => {
     const [row, weights] = [s.all.joined[i], column(s.numbers.weights.output, j)];
-    return `O[${s.queries[i]}, ${j + 1}] = ${products(row, weights)} = ${shown(s.all.out[i][j])}`;
+    const bias = added(s.numbers.biases.output, j);
+    return `O[${s.queries[i]}, ${j + 1}] = ${products(row, weights)}${bias} = ${shown(s.all.out[i][j])}`;
   },
 });

@@ -73,8 +73,8 @@ const makeGrid = (place, { label, rows, columns, say, tell }) => {
   return (matrix, most) => {
     const largest = (dense ? null : most)
       ?? Math.max(...matrix.map((row) => Math.max(...row.map((x) => (x === -Infinity ? 0 : Math.abs(x))))));
-    matrix.forEach((row, i) => row.forEach((x, j) => {
-      const cell = cells[i][j];
+    cells.forEach((row, i) => row.forEach((cell, j) => {
+      const x = matrix[i][j];
       paint(cell, x, largest, dense);
       if (dense) cell.setAttribute("aria-label", shown(x));
       else cell.textContent = shown(x);

@@ -5,6 +5,7 @@ The page computes everything else from these; what PyTorch gives is there to be 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
@@ -12,106 +13,127 @@ import torch
 from torch import Tensor
 
 from ..data.text.vocabulary import BEGIN
+from ..errors import RegardError
 from ..mechanisms.multihead import MultiHeadAttention
 from ..ops import attend, using
-from .pieces import ids_of, read_pieces
-from .shipped import HEADS, Shipped, without_positions
+from .positions import without_positions
+from .subject import Read, Subject
+
+PARTS = ("query", "key", "value", "output")
 
 
-def numbers_of(shipped: Shipped, text: str, to: str | None = None) -> dict[str, Any]:
+def numbers_of(subject: Subject, text: str, to: str | None = None) -> dict[str, Any]:
     """All that the page is computed from.
 
     Args:
-        shipped: the network.
+        subject: the network.
         text: what is attended over.
         to: the other text, whose tokens ask; by default ``text`` attends over itself.
 
     Raises:
-        RegardError: for an empty or too long text.
+        RegardError: for an empty or too long text, and a second one for a network that takes one.
     """
-    keys = read_pieces(text, shipped.vocabulary)
-    queries = keys if to is None else read_pieces(to, shipped.vocabulary, "--to")
-    ids = [torch.tensor([ids_of(pieces, shipped.vocabulary)]) for pieces in (keys, queries)]
     place = "self" if to is None else "cross"
+    if place not in subject.attention:
+        raise RegardError(f"--to is {to!r}; this network takes one text and has no decoder")
+    keys = subject.read(text, "source", "the text")
+    queries = keys if to is None else subject.read(to, "target", "--to")
+    attention = subject.attention[place]
     with torch.inference_mode(), using("torch"):
-        on = _entering(shipped, ids, place)
-        with without_positions(shipped.network):
-            off = _entering(shipped, ids, place)
+        on = _entering(subject, place, keys, queries)
+        with without_positions(subject.network):
+            off = _entering(subject, place, keys, queries)
         return {
             "place": place,
-            "queries": queries,
-            "keys": keys,
-            "heads": HEADS,
-            "inputs": {"on": _plain(*on[:2]), "off": _plain(*off[:2])},
-            "weights": _weights(_attention(shipped, place)),
-            "scores": _learned(shipped, place),
+            "queries": queries.tokens,
+            "keys": keys.tokens,
+            "heads": attention.heads,
+            "native": _native(attention),
+            "own": subject.own,
+            "plain": subject.plain,
+            "inputs": {"on": _sources(*on[:2]), "off": _sources(*off[:2])},
+            "weights": {part: rounded(getattr(attention, part).weight.T) for part in PARTS},
+            "biases": _biases(attention),
+            "scores": _learned(subject, place),
             "torch": {
-                "out": _rounded(on[2]),
-                "z": _expected(shipped, place, {"on": on, "off": off}),
+                "out": rounded(on[2]),
+                "z": _expected(subject, place, {"on": on, "off": off}),
             },
         }
 
 
-def _attention(shipped: Shipped, place: str) -> MultiHeadAttention:
-    network: Any = shipped.network
-    if place == "self":
-        return network.encoder.layers[0].attention
-    return network.decoder.layers[0].cross
+def _native(attention: MultiHeadAttention) -> dict[str, Any]:
+    """The score that the network learned with, as the page's switches have it."""
+    score = attention.core.score
+    return {"score": "dot" if score == "scaled_dot" else score, "scaled": score == "scaled_dot"}
 
 
-def _entering(shipped: Shipped, ids: list[Tensor], place: str) -> tuple[Tensor, Tensor, Tensor]:
+def _entering(
+    subject: Subject, place: str, keys: Read, queries: Read
+) -> tuple[Tensor, Tensor, Tensor]:
     """The queries' and the keys' source in a real forward pass, and the output; ``[N, D]`` each."""
     seen: list[Tensor] = []
 
     def look(module: Any, given: tuple[Tensor, ...], out: Tensor) -> None:
         seen.extend([given[0][0], given[-1][0], out[0]])
 
-    source, target = ids
-    begun = torch.cat([torch.full((1, 1), BEGIN), target[:, :-1]], 1)
-    hook = _attention(shipped, place).register_forward_hook(look)
+    ids = [torch.tensor([keys.ids])]
+    if "cross" in subject.attention:
+        written = queries.ids[:-1] if place == "cross" else []
+        ids.append(torch.tensor([[BEGIN, *written]]))
+    hook = subject.attention[place].register_forward_hook(look)
     try:
-        shipped.network(source, begun)
+        subject.network(*ids)
     finally:
         hook.remove()
     return seen[0], seen[1], seen[2]
 
 
-def _plain(queries: Tensor, keys: Tensor) -> dict[str, list[list[float]]]:
+def _sources(queries: Tensor, keys: Tensor) -> dict[str, list[list[float]]]:
     """What asks is left out where it is what is attended over."""
-    found = {"keys": _rounded(keys)}
-    return found if torch.equal(queries, keys) else {**found, "queries": _rounded(queries)}
+    found = {"keys": rounded(keys)}
+    return found if torch.equal(queries, keys) else {**found, "queries": rounded(queries)}
 
 
-def _weights(attention: MultiHeadAttention) -> dict[str, list[list[float]]]:
-    """The four matrices as they stand in X W: a column for each number that comes out."""
-    parts = ("query", "key", "value", "output")
-    return {part: _rounded(getattr(attention, part).weight.T) for part in parts}
+def _biases(attention: MultiHeadAttention) -> dict[str, list[float]]:
+    """Those that there are."""
+    layers = {part: getattr(attention, part) for part in PARTS}
+    return {part: rounded(layer.bias) for part, layer in layers.items() if layer.bias is not None}
 
 
-def _learned(shipped: Shipped, place: str) -> dict[str, Any]:
-    cosine, additive = (shipped.scores[place][name] for name in ("cosine", "additive"))  # type: ignore[index]
-    (log_scale,) = cosine.learned()
-    return {
-        "cosine": _rounded(log_scale.clamp(max=4.6051702).exp().flatten()),
-        "additive": dict(
-            zip(("query", "key", "v"), map(_rounded, additive.learned()), strict=True)
-        ),
-    }
+def _cores(subject: Subject, place: str) -> Iterator[tuple[str, Any]]:
+    """Scores with something learned: the network's own, and those that were fitted afterwards."""
+    own = subject.attention[place].core
+    yield from {own.score: own, **subject.scores.get(place, {})}.items()
 
 
-def _expected(shipped: Shipped, place: str, inputs: dict[str, Any]) -> dict[str, list[float]]:
+def _learned(subject: Subject, place: str) -> dict[str, Any]:
+    """What the scores cosine and additive learned, for each head."""
+    found: dict[str, Any] = {}
+    for name, core in _cores(subject, place):
+        if name == "cosine":
+            (log_scale,) = core.learned()
+            found[name] = rounded(log_scale.clamp(max=4.6051702).exp().flatten())
+        if name == "additive":
+            found[name] = dict(
+                zip(("query", "key", "v"), map(rounded, core.learned()), strict=True)
+            )
+    return found
+
+
+def _expected(subject: Subject, place: str, inputs: dict[str, Any]) -> dict[str, list[float]]:
     """z of the first token, all heads side by side, by PyTorch under every setting of the page."""
-    cores: Any = shipped.scores[place]
-    scores = {"dot/on": "scaled_dot", "dot/off": "dot", "cosine": "cosine", "additive": "additive"}
+    learned = {name: core.learned() for name, core in _cores(subject, place)}
+    scores = {"dot/on": "scaled_dot", "dot/off": "dot"}
+    scores |= {name: name for name in ("cosine", "additive") if name in learned}
     found = {}
     for (name, score), causal, positions in product(scores.items(), (False, True), ("on", "off")):
         if causal and place == "cross":
             continue
-        q, k, v = _projected(_attention(shipped, place), *inputs[positions][:2])
-        learned = cores[score].learned() if score in cores else ()
-        z = attend(q, k, v, score, learned, causal=causal)  # type: ignore[arg-type]
+        q, k, v = _projected(subject.attention[place], *inputs[positions][:2])
+        z = attend(q, k, v, score, learned.get(score, ()), causal=causal)  # type: ignore[arg-type]
         key = f"{name}|{'causal' if causal else 'all'}|{positions}"
-        found[key] = _rounded(z[0, :, 0].flatten())
+        found[key] = rounded(z[0, :, 0].flatten())
     return found
 
 
@@ -123,8 +145,8 @@ def _projected(attention: MultiHeadAttention, queries: Tensor, keys: Tensor) -> 
     ]
 
 
-def _rounded(values: Tensor) -> Any:
+def rounded(values: Tensor) -> Any:
     """Nine digits: all that float32 has."""
     if values.dim() == 0:
         return float(f"{values.item():.9g}")
-    return [_rounded(part) for part in values]
+    return [rounded(part) for part in values]

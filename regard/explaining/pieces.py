@@ -6,8 +6,8 @@ from ..data.text import Vocabulary
 from ..data.text.vocabulary import UNKNOWN
 from ..data.text.words import split_words
 from ..errors import RegardError
+from .subject import require_count, require_text
 
-MOST = 64  # pieces of a text: more would not fit a page that shows every number
 SPREAD = 400  # letters of a text that is looked at at all
 
 
@@ -41,10 +41,9 @@ def read_pieces(text: str, vocabulary: Vocabulary, what: str = "the text") -> li
     Raises:
         RegardError: for no text at all, and for more than 64 pieces.
     """
-    if not isinstance(text, str) or not text.strip():
-        raise RegardError(f'{what} is {text!r}; a few words such as "Thinking Machines" would work')
-    pieces = split_pieces(text[:SPREAD], set(vocabulary.tokens[4:]))
-    if len(pieces) > MOST or len(text) > SPREAD:
-        count = f"{len(pieces)} tokens" if len(text) <= SPREAD else f"{len(text):,} characters"
-        raise RegardError(f"{what} has {count}; a page shows every number of up to {MOST} tokens")
+    require_text(text, what)
+    if len(text) > SPREAD:
+        raise RegardError(f"{what} has {len(text):,} characters; up to {SPREAD} would work")
+    pieces = split_pieces(text, set(vocabulary.tokens[4:]))
+    require_count(len(pieces), what)
     return pieces

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import as_file, files
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
 from ..data.text import Vocabulary
 from ..mechanisms._scores import core
 from ..networks.sequences import LayerSetting, Transformer
+from .pieces import ids_of, read_pieces
+from .subject import Read, Subject
+from .wording import said
 
 DIM, HEADS, HIDDEN = 32, 8, 128
 OTHER_SCORES = ("cosine", "additive")  # fitted afterwards, beside the product it learned with
@@ -65,22 +66,23 @@ def load_shipped() -> Shipped:
     return found
 
 
+def subject_of(shipped: Shipped) -> Subject:
+    """The network as what a page is of."""
+
+    def read(text: str, side: str, what: str) -> Read:
+        pieces = read_pieces(text, shipped.vocabulary, what)
+        return Read(pieces, ids_of(pieces, shipped.vocabulary))
+
+    encoder, decoder = shipped.network.encoder.layers[0], shipped.network.decoder.layers[0]
+    return Subject(
+        shipped.network,
+        {"self": cast(Any, encoder).attention, "cross": cast(Any, decoder).cross},
+        read,
+        said("trained", **shipped.facts),
+        {place: dict(cast(Any, cores).items()) for place, cores in shipped.scores.items()},
+    )
+
+
 def both_of(shipped: Shipped) -> nn.ModuleDict:
     """Network and scores as one module, as they are kept."""
     return nn.ModuleDict({"network": shipped.network, "scores": shipped.scores})
-
-
-@contextmanager
-def without_positions(network: nn.Module) -> Iterator[None]:
-    """The network does not know inside the block where its tokens stand."""
-    from ..networks.sequences.positions import Positions
-
-    found = [m for m in network.modules() if isinstance(m, Positions)]
-    forms = [positions.form for positions in found]
-    try:
-        for positions in found:
-            positions.form = ""
-        yield
-    finally:
-        for positions, form in zip(found, forms, strict=True):
-            positions.form = form

@@ -10,6 +10,7 @@ from .controls import query_choice
 from .mathml import fraction, line, math, power, root
 from .wording import said, title
 
+SHOWN = 64  # columns of a matrix; a wider one shows its first
 Section = tuple[Markup, list[Markup]]
 
 
@@ -19,23 +20,34 @@ def whole() -> Markup:
     return math(line("Z = softmax ("), inside, line(") V"))
 
 
+def sizes(numbers: dict[str, Any]) -> dict[str, Any]:
+    """D, h and d, as sentences name them."""
+    dim, heads = len(numbers["weights"]["query"]), numbers["heads"]
+    width = dim // heads
+    return {"dim": dim, "heads": heads, "width": width, "root": f"{width**0.5:.4g}"}
+
+
 def inputs(numbers: dict[str, Any]) -> Iterator[Section]:
     """Tokens, and the vectors that enter the attention; queries, keys and values."""
+    size = sizes(numbers)
+    own = said("positions" if numbers["plain"] else "entering")
+    first = [said("first", shown=SHOWN, **size)] if size["dim"] > SHOWN else []
     cross, parts = numbers["place"] == "cross", (("query", "Q"), ("key", "K"), ("value", "V"))
     from_other = [said("sources"), token_list(numbers["queries"]), grid("from", "Y")]
     yield (
         title("x-title"),
         [
             token_list(numbers["keys"]),
-            said("tokens"),
+            said("own-tokens" if numbers["own"] else "tokens", **size),
+            *first,
             grid("x", "X"),
-            *(from_other if cross else [said("positions")]),
+            *(from_other if cross else [own]),
         ],
     )
     yield (
         title("qkv-title"),
         [
-            said("qkv"),
+            said("qkv", **size),
             math(line(f"Q = {'Y' if cross else 'X'} W^Q , K = X W^K , V = X W^V")),
             said("hover"),
             _three(((f"W{part}", _matrix(name)) for part, name in parts), "columns narrow"),
@@ -46,10 +58,14 @@ def inputs(numbers: dict[str, Any]) -> Iterator[Section]:
 
 def one_head(numbers: dict[str, Any]) -> Iterator[Section]:
     """Scores, shares, and their weighted sum."""
-    masked = "unmasked" if numbers["place"] == "cross" else "masked"
+    own = "own-" if numbers["own"] else ""
+    masked = "unmasked" if numbers["place"] == "cross" else f"{own}masked"
     share = fraction(_exponential("s_ij"), join(line("Σ_m"), _exponential("s_im")))
     yield title("scores-title"), [said("scores"), *_scores(), grid("scores", "S")]
-    yield title("logits-title"), [said("root"), said(masked), grid("logits", "S ÷ √d")]
+    yield (
+        title("logits-title"),
+        [said("root", **sizes(numbers)), said(masked), grid("logits", "S ÷ √d")],
+    )
     yield (
         title("weights-title"),
         [math(line("A_ij ="), share), said("temperature"), grid("weights", "A")],
@@ -72,15 +88,16 @@ def by_hand(numbers: dict[str, Any]) -> Section:
     )
 
 
-def all_heads() -> Iterator[Section]:
-    """Eight of them, and what becomes of them."""
-    yield title("heads-title"), [said("heads"), element("div", id="heads")]
+def all_heads(numbers: dict[str, Any]) -> Iterator[Section]:
+    """All of them, and what becomes of them."""
+    size = sizes(numbers)
+    yield title("heads-title"), [said("heads", **size), element("div", id="heads")]
     yield (
         title("out-title"),
         [
-            math(line("O = [ Z_1 , … , Z_8 ] W^O")),
-            said("out"),
-            grid("joined", "[Z₁ … Z₈]"),
+            math(line(f"O = [ Z_1 , … , Z_{size['heads']} ] W^O")),
+            said("out", **size),
+            grid("joined", f"[Z₁ … Z{_below(size['heads'])}]"),
             grid("Woutput", _matrix("O")),
             grid("out", "O"),
         ],
@@ -91,6 +108,10 @@ def grid(name: str, heading: str) -> Markup:
     """A place for a matrix, under its name."""
     place = element("div", id=f"grid-{name}")
     return element("div", element("h3", heading), place, class_="matrix")
+
+
+def _below(number: int) -> str:
+    return str(number).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
 
 
 def _matrix(name: str) -> Markup:

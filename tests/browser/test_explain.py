@@ -9,7 +9,7 @@ import torch
 
 import regard
 from regard.explaining.numbers import numbers_of
-from regard.explaining.shipped import load_shipped
+from regard.explaining.shipped import load_shipped, subject_of
 from regard.ops import attend
 
 
@@ -64,7 +64,7 @@ def test_the_numbers_shown_are_those_of_pytorch(visit, own, setting):
 
 def by_pytorch(score="dot", scaled=True, temperature=1.0, causal=False, positions=True, head=1):
     """One head, its temperature as a factor of the queries or of what the score learned."""
-    numbers = numbers_of(load_shipped(), "Thinking Machine")
+    numbers = numbers_of(subject_of(load_shipped()), "Thinking Machine")
     x = torch.tensor(numbers["inputs"]["on" if positions else "off"]["keys"])
     part = slice(4 * head - 4, 4 * head)
     parts = ("query", "key", "value")

@@ -7,7 +7,7 @@ import torch
 
 import regard
 from regard.explaining.numbers import numbers_of
-from regard.explaining.shipped import DIM, HEADS, load_shipped
+from regard.explaining.shipped import DIM, HEADS, load_shipped, subject_of
 
 
 @pytest.fixture(scope="module")
@@ -17,12 +17,12 @@ def shipped():
 
 @pytest.fixture(scope="module")
 def own(shipped):
-    return numbers_of(shipped, "Thinking Machine")
+    return numbers_of(subject_of(shipped), "Thinking Machine")
 
 
 @pytest.fixture(scope="module")
 def between(shipped):
-    return numbers_of(shipped, "我喜欢茶", "I like tea")
+    return numbers_of(subject_of(shipped), "我喜欢茶", "I like tea")
 
 
 def by_formula(numbers, score, causal, positions):
@@ -83,7 +83,7 @@ def test_the_input_is_the_embedding_and_the_position(shipped, own):
 
 
 def test_switching_positions_off_leaves_the_network_as_it_was(shipped, own):
-    assert numbers_of(shipped, "Thinking Machine") == own
+    assert numbers_of(subject_of(shipped), "Thinking Machine") == own
 
 
 def test_the_queries_come_from_the_other_text(between):
@@ -97,5 +97,5 @@ def test_the_numbers_are_plain_data(own):
 
 def test_sixty_four_tokens_stay_a_small_page(shipped):
     text = " ".join(["he", "like", "machine", "?"] * 16)
-    assert len(numbers_of(shipped, text)["keys"]) == 64
+    assert len(numbers_of(subject_of(shipped), text)["keys"]) == 64
     assert len(regard.explain(text).html().encode()) < 300_000

@@ -11,7 +11,7 @@ LINES = [f"{s} {v} tea{e}\t{z}喝茶。\tCC-BY 2.0 (France) {s}{v}"
 def test_the_recipe_makes_what_the_package_loads(tmp_path, monkeypatch):
     (source := tmp_path / "cmn.txt").write_text("\ufeff" + "\n".join(LINES), encoding="utf-8")
     assert {_is_held(line.split("\t")[0]) for line in LINES} == {True, False}
-    main(str(source), str(tmp_path), "0.002")
+    main(str(source), str(tmp_path), "2")
     (folder := tmp_path / "weights").mkdir()
     for name in ("translator.json", "translator.safetensors"):
         (tmp_path / name).rename(folder / name)
