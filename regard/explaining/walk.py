@@ -61,7 +61,7 @@ def one_head(numbers: dict[str, Any]) -> Iterator[Section]:
     own = "own-" if numbers["own"] else ""
     masked = "unmasked" if numbers["place"] == "cross" else f"{own}masked"
     share = fraction(_exponential("s_ij"), join(line("Σ_m"), _exponential("s_im")))
-    yield title("scores-title"), [said("scores"), *_scores(), grid("scores", "S")]
+    yield title("scores-title"), [said("scores"), *_scores(own), grid("scores", "S")]
     yield (
         title("logits-title"),
         [said("root", **sizes(numbers)), said(masked), grid("logits", "S ÷ √d")],
@@ -123,15 +123,15 @@ def _three(named: Iterator[tuple[str, Markup | str]], class_: str) -> Markup:
     return element("div", *(grid(name, heading) for name, heading in named), class_=class_)
 
 
-def _scores() -> Iterator[Markup]:
+def _scores(own: str) -> Iterator[Markup]:
     """The formula of each score; the script shows that of the chosen one."""
     cosine = fraction(line("q_i · k_j"), line("‖ q_i ‖ × ‖ k_j ‖"))
     yield element("div", math(line("s_ij = q_i · k_j")), data_for="dot")
     yield element(
-        "div", math(line("s_ij = c"), cosine), said("cosine"), data_for="cosine", hidden=True
+        "div", math(line("s_ij = c"), cosine), said(f"{own}cosine"), data_for="cosine", hidden=True
     )
     additive = math(line("s_ij = v^⊤ tanh ( W q_i + U k_j )"))
-    yield element("div", additive, said("additive"), data_for="additive", hidden=True)
+    yield element("div", additive, said(f"{own}additive"), data_for="additive", hidden=True)
 
 
 def _exponential(name: str) -> Markup:

@@ -8,9 +8,15 @@ import pytest
 import torch
 
 import regard
+from regard.comparison.arms import arm_of
+from regard.comparison.trained import train_one
+from regard.data.text.cues import cues
 from regard.explaining.numbers import numbers_of
 from regard.explaining.shipped import load_shipped, subject_of
 from regard.ops import attend
+from regard.tasks import Reading, TaggingTask
+from regard.tasks.opening import codec_of
+from regard.training import Budget
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +29,17 @@ def own(tmp_path_factory):
 def between(tmp_path_factory):
     path = tmp_path_factory.mktemp("pages") / "between.html"
     return regard.explain("我喜欢喝茶。", "I like to drink tea.").write_html(path)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Of a user's own tagger: additive scores, biases, wider than what is shown."""
+    folder = tmp_path_factory.mktemp("trained")
+    corpus = cues(40, 20)
+    task = TaggingTask(corpus, codec_of(corpus, "made", Reading(), 96), "accuracy")
+    arm = arm_of("multihead(score=additive,bias=true)", "tagging")
+    train_one(task, "transformer(heads=4)", arm, Budget(epochs=1, batch=16), folder)
+    return regard.explain("red cat runs", on=folder).write_html(folder / "page.html")
 
 
 def read(page, name):
@@ -82,11 +99,20 @@ def by_pytorch(score="dot", scaled=True, temperature=1.0, causal=False, position
     return {"query": q, "key": k, "value": v, "z": z}
 
 
-@pytest.mark.parametrize("which", ["own", "between"])
+@pytest.mark.parametrize("which", ["own", "between", "trained"])
 def test_the_page_compares_itself_with_pytorch(visit, which, request):
     page = visit(request.getfixturevalue(which))
     assert page.locator("#check").is_visible()
     assert float(page.get_attribute("#check", "data-worst")) < 1e-5
+
+
+def test_a_network_of_ones_own_begins_with_its_own_score(visit, trained):
+    page = visit(trained)
+    assert page.locator('input[name="score"]').count() == 2
+    assert page.is_checked('input[value="additive"]')
+    assert page.locator("#grid-x tbody tr:first-of-type td").count() == 64
+    page.hover("#grid-query tbody tr:first-of-type td:nth-of-type(2)")
+    assert "… (96) + " in page.inner_text("#readout-text")
 
 
 def test_shares_sum_to_one_and_a_mask_leaves_the_first_token_alone(visit, own):
