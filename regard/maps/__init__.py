@@ -1,6 +1,7 @@
 """What a running model attends to, seen without touching it.
 
-Order: finding, keeping, rows, fused, contracting, following, readers, recording.
+Order: places, tracks, finding, keeping, rows, fused, contracting, softmaxes, following, readers,
+compiled, recording.
 
 Attention comes down to a few calls, whoever wrote the model: the shared operations of this package,
 PyTorch's fused attention, and what a softmax or a sigmoid leads to. A ``TorchFunctionMode`` on top
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from .finding import KINDS, Kind, Map, coverage
 from .keeping import Keep
+from .places import Places
 from .recording import Recording, record
 
-__all__ = ["KINDS", "Keep", "Kind", "Map", "Recording", "coverage", "record"]
+__all__ = ["KINDS", "Keep", "Kind", "Map", "Places", "Recording", "coverage", "record"]

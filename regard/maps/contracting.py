@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, NamedTuple
 
-from torch import Tensor
+import torch
+from torch import Size, Tensor
+
+from .places import as_it_is
 
 
 def operands_of(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
@@ -28,6 +32,14 @@ def summed(name: str, args: tuple[Any, ...], weights: Tensor, place: int) -> Ten
     return _FORMS[name](args, weights, place)
 
 
+def weighed(name: str, args: tuple[Any, ...], place: int) -> Callable[[Tensor], Tensor]:
+    """From what weights at ``place`` sum over to ``[…, Nk, d]``, where anything is summed over."""
+    axes = _axes(args, place) if name == "einsum" else None
+    if axes is not None:
+        return partial(_ordered, batch=axes.batch, keys=axes.keys, term=axes.other)
+    return partial(torch.transpose, dim0=-2, dim1=-1) if place else as_it_is
+
+
 def _of_matmul(args: tuple[Any, ...], weights: Tensor, place: int) -> Tensor:
     if weights.dim() == 1:
         return weights[None, None]
@@ -47,9 +59,27 @@ def _of_convolution(args: tuple[Any, ...], weights: Tensor, place: int) -> Tenso
 
 
 def _of_einsum(args: tuple[Any, ...], weights: Tensor, place: int) -> Tensor | None:
-    if not isinstance(args[0], str):
+    axes = _axes(args, place)
+    if axes is None:
         return None
+    flat = _ordered(weights, axes.batch, axes.keys, axes.mine).transpose(-2, -1)
+    return flat[None] if flat.dim() == 2 else flat
+
+
+class _Axes(NamedTuple):
+    """Letters of an einsum."""
+
+    mine: str
+    other: str
+    batch: list[str]
+    keys: list[str]
+
+
+def _axes(args: tuple[Any, ...], place: int) -> _Axes | None:
+    """Of the weights at ``place`` and what they meet; None where nothing is summed over."""
     tensors = operands_of("einsum", args, {})
+    if not isinstance(args[0], str) or not tensors:
+        return None
     inputs, arrow, output = args[0].replace(" ", "").partition("->")
     terms = [_spelled(t, x) for t, x in zip(inputs.split(","), tensors, strict=True)]
     mine, other = terms[place], terms[1 - place]
@@ -57,15 +87,19 @@ def _of_einsum(args: tuple[Any, ...], weights: Tensor, place: int) -> Tensor | N
     if arrow and "." in output:
         kept |= set(ascii_uppercase)
     keys = [s for s in mine if s not in kept and s in other]
-    if not keys:
-        return None
     queries = [s for s in mine if s in kept and s not in other]
     batch = [s for s in mine if s not in keys and s not in queries]
-    order = [mine.index(s) for s in (*batch, *queries, *keys)]
-    flat = weights.permute(order).flatten(-len(keys))
-    shape = (*flat.shape[: len(batch)], -1, flat.shape[-1])
-    flat = flat.reshape(shape)
-    return flat[None] if flat.dim() == 2 else flat
+    return _Axes(mine, other, batch, keys) if keys else None
+
+
+def _ordered(x: Tensor, batch: list[str], keys: list[str], term: str) -> Tensor:
+    """``[*batch, keys, all others]``; an axis of the batch that is not there has one entry."""
+    rest = [s for s in term if s not in batch and s not in keys]
+    there = [s for s in batch if s in term]
+    flat = x.permute([term.index(s) for s in (*there, *keys, *rest)])
+    front = [x.shape[term.index(s)] if s in term else 1 for s in batch]
+    count = [x.shape[term.index(s)] for s in keys]
+    return flat.reshape(*front, Size(count).numel(), -1)
 
 
 def _spelled(term: str, x: Tensor) -> str:

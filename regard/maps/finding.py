@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..ops.warping import sampling_points
+from .places import Places
 
 Kind = Literal["weights", "gate", "shares", "theta", "points", "sampled"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -45,6 +46,8 @@ class Map:
         call: the how-manyeth map of this kind at this site, from 0.
         pooled: queries a row and keys a column of ``weights``: above 1 where a long sequence was
             summarised (see :class:`Keep`).
+        places: of ``weights`` over a picture, where on it their queries and keys lie, as far as
+            that could be followed; see :class:`Places`.
         gradients: of the weights, as one tensor of the shape of ``values``, filled by a backward.
     """
 
@@ -54,6 +57,7 @@ class Map:
     frame: tuple[int, int] | None = None
     call: int = 0
     pooled: tuple[int, int] = (1, 1)
+    places: Places | None = None
     gradients: list[Tensor] = field(default_factory=list, repr=False)
 
     @property

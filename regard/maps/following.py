@@ -18,18 +18,14 @@ from typing import Any, Literal, NamedTuple
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from .contracting import PRODUCTS, operands_of, summed
+from .contracting import PRODUCTS, operands_of, summed, weighed
 from .finding import Kind
+from .places import Tokens
+from .softmaxes import Softmaxes
 
 Origin = Literal["softmax", "sigmoid"]
 
-_ORIGINS: Mapping[str, Origin] = {
-    "softmax": "softmax",
-    "masked_softmax": "softmax",
-    "sigmoid": "sigmoid",
-    "sigmoid_": "sigmoid",
-    "hardsigmoid": "sigmoid",
-}
+_SIGMOIDS = {"sigmoid", "sigmoid_", "hardsigmoid"}
 _DROPOUT = {"dropout", "dropout_", "native_dropout"}
 _EXPANDED = {"expand", "expand_as", "broadcast_to"}
 _FOLLOWED = {
@@ -37,18 +33,27 @@ _FOLLOWED = {
     "transpose", "permute", "movedim", "swapaxes", "contiguous", "clone", "to", "type", "type_as",
     "float", "half", "bfloat16", "double", "masked_fill", "masked_fill_", "nan_to_num", "__get__",
     "__getitem__", "chunk", "split", "unbind", "narrow", "select", "index_select", "roll", "tile",
-    "repeat_interleave", "t", "interpolate", "where", "cpu", "cuda", "detach_",
+    "repeat_interleave", "t", "interpolate", "where", "cpu", "cuda", "detach", "detach_", "pad",
+    "_pad", "as_strided",
 }  # fmt: skip
 _SCALED = {"mul", "mul_", "div", "div_", "true_divide", "add", "add_", "sub", "rsub", "__rsub__"}
+_SUMS = {"add", "add_"}
 _TIMES = {"mul", "mul_", "multiply"}
 _MIXED = {"linear", "einsum", "conv2d", "matmul", "batch_norm", "instance_norm", "layer_norm"}
 
 
 class Meeting(NamedTuple):
-    """Weights, gates or shares as they meet what they weigh."""
+    """Weights, gates or shares as they meet what they weigh.
+
+    Args:
+        kind: of map.
+        values: the map.
+        tokens: the values that weights meet.
+    """
 
     kind: Kind
     values: Tensor
+    tokens: Tokens | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +68,18 @@ class Trails:
 
     def __init__(self) -> None:
         self._known: Any = WeakTensorKeyDictionary()
+        self._softmaxes = Softmaxes()
 
     def follow(
         self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
     ) -> Iterator[Meeting]:
         """Take one call into account: what it meets, if it is where weights meet values."""
-        if name in _ORIGINS:
-            self._mark(out, _Trail(_ORIGINS[name]))
+        softmax = self._softmaxes.made_by(name, args, out)
+        if softmax or name in _SIGMOIDS:
+            self._mark(out, _Trail("softmax" if softmax else "sigmoid"))
             return
+        if name in _SUMS and len(args) == 2 and self._of(args[0]) is None:
+            args = args[::-1]  # a straight-through estimate adds the weights last
         trail = self._of(args[0]) if args else None
         if name in PRODUCTS:
             yield from self._product(name, args, kwargs, out)
@@ -97,7 +106,8 @@ class Trails:
             found = None if trail.met else summed(name, args, read, place)
             if found is not None:
                 self._mark(weights, replace(trail, met=True))
-                yield Meeting("weights", found)
+                tokens = Tokens(other, weighed(name, args, place), weights=weights)
+                yield Meeting("weights", found, tokens)
 
     def _times(self, args: tuple[Any, ...], out: Any) -> Iterator[Meeting]:
         for gate, other in (args, args[::-1]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from torch import nn
@@ -11,6 +11,7 @@ from torch import nn
 from ..errors import RegardError, nearest
 from ..surgery.patterns import At, modules_at
 from .finding import KINDS, Kind
+from .places import Places
 
 MEBI = 2**20
 
@@ -64,6 +65,17 @@ class Keep:
             return 1, 1
         rows = 1 if self.queries is not None else max(1, ceil(queries / self.longest))
         return rows, max(1, ceil(keys / self.longest))
+
+    def part_of(self, places: Places) -> Places:
+        """The places of what is kept of a map that is not summarised."""
+        keys, queries = places.keys, places.queries
+        if self.heads is not None and keys.dim() > 2:
+            heads = chosen(self.heads, keys.shape[-2], "head")
+            keys = keys[..., heads, :]
+            queries = None if queries is None else queries[..., heads, :]
+        if self.queries is not None and queries is not None:
+            queries = queries[..., chosen(self.queries, queries.shape[-1], "query")]
+        return replace(places, keys=keys, queries=queries)
 
 
 def chosen(numbers: Sequence[int] | None, count: int, what: str) -> list[int]:

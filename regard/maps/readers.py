@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from ..ops import attend, modulate, warp
 from ..ops.warping import sample, sampling_points
 from .finding import Kind
 from .fused import gradient_of, of_attend, of_product
+from .places import Tokens
 from .rows import Weights, dense
 
 
@@ -28,6 +30,7 @@ class Seen:
         frame: height and width of what is sampled.
         gradient: from the gradient of the call's output to that of the weights.
         source: the tensor that the model has as a gate.
+        tokens: what weights were made of and meet.
     """
 
     kind: Kind
@@ -35,6 +38,7 @@ class Seen:
     frame: tuple[int, int] | None = None
     gradient: Callable[[Tensor], Weights] | None = None
     source: Tensor | None = None
+    tokens: Tokens | None = None
 
     @property
     def tensor(self) -> Tensor:
@@ -133,14 +137,16 @@ def _flex_attention(out: Any, *args: Any, **kwargs: Any) -> _Seen:
 
 def _attend(out: Tensor, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kw: Any) -> _Seen:
     weights = of_attend(query, key, value, *args, **kw)
-    yield Seen("weights", weights, gradient=lambda g: gradient_of(weights, value, g))
+    gradient = partial(gradient_of, weights, value)
+    yield Seen("weights", weights, gradient=gradient, tokens=Tokens(value, query=query))
 
 
 def _product(
     out: Tensor, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kw: Any
 ) -> _Seen:
     weights = of_product(query, key, value, *args, **kw)
-    yield Seen("weights", weights, gradient=lambda g: gradient_of(weights, value, g))
+    gradient = partial(gradient_of, weights, value)
+    yield Seen("weights", weights, gradient=gradient, tokens=Tokens(value, query=query))
 
 
 def _frame(x: Tensor) -> tuple[int, int]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from types import FunctionType
@@ -19,13 +18,14 @@ from torch.nn.modules.module import (
 )
 from torch.overrides import TorchFunctionMode
 
-from ..errors import RegardError
-from ..surgery.refusals import compiled_in_place
+from .compiled import refuse_compiled, uncompiled
 from .finding import Map
 from .following import Trails
 from .keeping import Keep
+from .places import Places
 from .readers import NAMED, READERS, Seen
 from .rows import Weights, dense, precise
+from .tracks import Tracks
 
 PLAIN = Keep(kinds=("weights", "gate", "theta"), longest=None, most=None)
 
@@ -53,18 +53,25 @@ def recording(
     model: nn.Module, keep: Keep = PLAIN, *, gradients: bool = False
 ) -> Iterator[Recording]:
     """As :func:`record`; gives the recording itself, which knows what was left out."""
-    _refuse_compiled(model)
+    refuse_compiled(model)
     names = {module: name for name, module in model.named_modules()}
     inside: list[nn.Module] = []
     found = Recording(keep, keep.sites(model), gradients)
-    enter = register_module_forward_pre_hook(lambda m, _: inside.append(m))
+
+    def entered(module: nn.Module, args: Any) -> None:
+        if not inside and module in names and module is not model:
+            found.tracks.begin(module, args, {})
+        inside.append(module)
+
+    enter = register_module_forward_pre_hook(entered)
     leave = register_module_forward_hook(lambda *_: _drop(inside), always_call=True)
     unwatch = register_module_forward_hook(_as_unwatched, with_kwargs=True)
+    begin = model.register_forward_pre_hook(found.tracks.begin, with_kwargs=True)
     try:
-        with _uncompiled(), _Watch(found, names, inside):
+        with uncompiled(), _Watch(found, names, inside):
             yield found
     finally:
-        for hook in (enter, leave, unwatch):
+        for hook in (enter, leave, unwatch, begin):
             hook.remove()
 
 
@@ -82,6 +89,7 @@ class Recording:
         self.sites = sites
         self.gradients = gradients
         self.maps: list[Map] = []
+        self.tracks = Tracks()
         self.left_out = 0  # maps that would have gone beyond ``keep.most``
         self._bytes = 0
         self._calls: dict[tuple[str, str], int] = {}
@@ -105,7 +113,8 @@ class Recording:
             self.left_out += 1
             return
         made, pooled = self._values(seen)
-        found = Map(site, seen.kind, made, seen.frame, call, pooled)
+        places = self._places(seen) if pooled == (1, 1) else None
+        found = Map(site, seen.kind, made, seen.frame, call, pooled, places)
         if most is not None and self._bytes + found.bytes > most:
             self.left_out += 1
             return
@@ -118,6 +127,12 @@ class Recording:
         if seen.kind != "weights":
             return precise(seen.tensor).cpu().clone(), (1, 1)
         return seen.weights.kept(self.keep)
+
+    def _places(self, seen: Seen) -> Places | None:
+        if seen.kind != "weights" or seen.tokens is None or not self.tracks.picture:
+            return None
+        found = self.tracks.places(seen.weights.shape, seen.tokens)
+        return None if found is None else self.keep.part_of(found)
 
     def _await(self, found: Map, seen: Seen, out: Any) -> None:
         """Let the next backwards leave the gradient of the weights on the map."""
@@ -162,8 +177,10 @@ class _Watch(TorchFunctionMode):
                 shares = seen.kind == "gate" and self.trails.origin(seen.source) == "softmax"
                 self.found.take(self.site, replace(seen, kind="shares") if shares else seen, out)
         else:
-            for kind, values in self.trails.follow(name, args, kwargs, out):
-                self.found.take(self.site, Seen(kind, self._with_heads(values)), out)
+            for kind, values, tokens in self.trails.follow(name, args, kwargs, out):
+                seen = Seen(kind, self._with_heads(values), tokens=tokens)
+                self.found.take(self.site, seen, out)
+            self.found.tracks.follow(func, name, args, kwargs, out)
         return out
 
     @property
@@ -200,31 +217,6 @@ def _opened(func: Any) -> FunctionType | None:
     made = FunctionType(func.__code__, names, func.__name__, func.__defaults__, func.__closure__)
     made.__kwdefaults__ = func.__kwdefaults__
     return made
-
-
-def _uncompiled() -> AbstractContextManager[Any]:
-    """What a model compiles of itself runs plainly: compiled, it would not be seen.
-
-    PyTorch's compiler takes seconds to import; what was never imported has compiled nothing.
-    """
-    if "torch._dynamo" not in sys.modules:
-        return nullcontext()
-    return torch.compiler.set_stance("force_eager")
-
-
-def _refuse_compiled(model: nn.Module) -> None:
-    for name, module in model.named_modules():
-        if hasattr(module, "_orig_mod") or compiled_in_place(module):
-            raise RegardError(
-                f"{name or 'the model'} is compiled: what runs inside a compiled graph cannot be "
-                "seen.\nSee the model before torch.compile, or the original, which shares its "
-                "weights: compiled._orig_mod; after model.compile() a copy.deepcopy made before"
-            )
-        if isinstance(module, torch.jit.ScriptModule):
-            raise RegardError(
-                f"{name or 'the model'} is scripted: what runs inside TorchScript cannot be seen.\n"
-                "See the model that was scripted"
-            )
 
 
 def _drop(inside: list[nn.Module]) -> None:

@@ -1,7 +1,7 @@
 """See what a model attends to, what follows from it, and whether it tells anything.
 
-Order: grids, canvas, result, looking, heat, head_summaries, stacks, rolling, propagation, targets,
-activation, gates_by_class, alignments, methods, erasure, shuffling, sanity,
+Order: grids, windows, canvas, result, looking, heat, head_summaries, stacks, rolling, propagation,
+targets, activation, gates_by_class, alignments, methods, erasure, shuffling, sanity,
 subject, folders, hosts, sections, report, files.
 """
 
@@ -21,6 +21,7 @@ from .rolling import rollout
 from .sanity import Sanity, sanity_check
 from .shuffling import shuffled_correlations
 from .subject import Subject, picture_subject, text_subject
+from .windows import heads_of, put_back
 
 __all__ = [
     "ClassGates",
@@ -38,10 +39,12 @@ __all__ = [
     "grad_cam",
     "head_max",
     "head_mean",
+    "heads_of",
     "look",
     "over_picture",
     "over_tokens",
     "picture_subject",
+    "put_back",
     "relevance",
     "rollout",
     "sanity_check",
