@@ -81,6 +81,10 @@ def add_look(parser: Any) -> None:
     add("--weights", metavar="FILE", help="with the weights of a .safetensors file")
     add("--with", dest="mechanism", metavar="NAME@SITES", help="plug this in first")
     add("--at", default="**", help="maps of these layers only: a glob, or re:… (default: all)")
+    add(
+        "--place", type=place, default=(0.5, 0.5), metavar="DOWN,ACROSS",
+        help="of the picture, in parts from 0 to 1: what it looks at is shown (default: 0.5,0.5)",
+    )  # fmt: skip
     add("--no-tests", action="store_true", help="without deletion, insertion and shuffled weights")
     add("--out", default="see.html", metavar="FILE", help="the page (default: see.html)")
     add("--figures", metavar="FOLDER", help="also every picture as PNG or SVG, and arrays")
@@ -120,6 +124,17 @@ def count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
     return int(text)
+
+
+def place(text: str) -> tuple[float, float]:
+    """``0.5,0.25`` as two parts from 0 to 1."""
+    try:
+        down, across = map(float, text.split(","))
+    except ValueError:
+        down = across = -1.0
+    if not (0 <= down <= 1 and 0 <= across <= 1):
+        raise argparse.ArgumentTypeError(f"{text!r} is no place such as 0.5,0.25, from 0 to 1")
+    return down, across
 
 
 def columns(text: str) -> tuple[str, ...]:

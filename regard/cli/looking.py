@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ def look_at_model(options: Namespace) -> Answer:
     from ..seeing.report import check_place, look
 
     place = check_place(options.out)
+    subject = _subject(options)
+    subject = replace(subject, scene=replace(subject.scene, asked=options.place))
     found = look(
-        _subject(options), Keep(at=options.at), test=not options.no_tests,
+        subject, Keep(at=options.at), test=not options.no_tests,
         watch=lambda line: print(line, file=sys.stderr, flush=True),
     )  # fmt: skip
     found.write_html(place)

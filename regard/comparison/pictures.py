@@ -16,6 +16,7 @@ from ..data import Images
 from ..errors import RegardError
 from ..page import Markup
 from ..page.pixels import upright
+from ..seeing.canvas import first_middle_last, strip_zoom
 from ..tasks import data_folder
 from .attended import shown_images
 from .matrices import matrices_of
@@ -23,8 +24,6 @@ from .result import Comparison
 from .spec import MAPS
 
 Array = npt.NDArray[np.float32]
-_WIDE = 640  # pixels of the screen for the row of all channels, about
-_MOST = 24  # and for one channel at most
 _LEAST_SPAN = 0.1
 
 
@@ -133,12 +132,11 @@ def _quadrilaterals(thetas: Array, shown: Shown, frame: tuple[int, int]) -> Mark
 
 def _channels(gates: Array, shown: Shown) -> Markup:
     low, high = _ends(gates)
-    zoom = min(_MOST, max(1, _WIDE // gates.shape[1]))
     names = ", ".join(shown.names)
     caption = f"One column a channel, one row an image, from above: {names}"
     return page.element(
         "figure",
-        page.heat(gates, f"channel gates for {names}", low, high, zoom),
+        page.heat(gates, f"channel gates for {names}", low, high, strip_zoom(gates.shape[1])),
         page.element("figcaption", caption),
         page.colour_bar(low, high, "gate"),
     )
@@ -167,7 +165,7 @@ def _corners(
 def _spread(keys: list[str]) -> list[str]:
     """Maps of the first, the middle and the last site, so that a deep network stays readable."""
     sites = list(dict.fromkeys(k.split("/", 2)[2] for k in keys))
-    kept = {sites[0], sites[len(sites) // 2], sites[-1]} if sites else set()
+    kept = first_middle_last(sites)
     return [k for k in keys if k.split("/", 2)[2] in kept]
 
 

@@ -2,7 +2,7 @@
 
 Order: grids, windows, canvas, result, looking, heat, head_summaries, stacks, rolling, propagation,
 targets, activation, gates_by_class, alignments, methods, erasure, shuffling, sanity,
-subject, folders, hosts, sections, report, files.
+subject, folders, hosts, attending, sections, report, files.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +14,12 @@ from ..maps import Map
 from ..page import Markup
 
 Array = npt.NDArray[np.float64]
+T = TypeVar("T")
 Pixels = npt.NDArray[np.uint8]
 MOST_HEADS = 16  # heads, points and rows of one picture; the page says so where there are more
 _MOST_POINTS = 400
 _MOST_BARS = 24
+_MOST_ZOOM = 24
 _STRIP = 640  # pixels of the screen for a row of channels, about
 
 
@@ -29,12 +32,15 @@ class Scene:
         tokens: the text in its tokens; empty where there is none.
         sample: which of the batch is shown.
         written: the text that a model wrote, in its tokens.
+        asked: a place of the picture, down and across in parts from 0 to 1, of which it is shown
+            what it looks at.
     """
 
     pixels: Pixels | None = None
     tokens: tuple[str, ...] = ()
     sample: int = 0
     written: tuple[str, ...] = ()
+    asked: tuple[float, float] = (0.5, 0.5)
 
 
 def picture_of(found: Map, scene: Scene) -> list[Markup]:
@@ -83,6 +89,35 @@ def brightest(weights: Array) -> float:
     return float(np.quantile(found, 0.98)) if found.size else 1.0
 
 
+def strip_zoom(channels: int) -> int:
+    """Pixels of the screen for one of so many channels in a row."""
+    return max(1, min(_MOST_ZOOM, _STRIP // channels))
+
+
+def first_middle_last(found: Sequence[T]) -> list[T]:
+    """Three of more, in order, so that a deep network stays readable."""
+    if len(found) <= 3:
+        return list(found)
+    return [found[0], found[len(found) // 2], found[-1]]
+
+
+def framed(pixels: Pixels, place: tuple[int, int], frame: tuple[int, int]) -> Pixels:
+    """A picture with a white frame, on black, around one place of ``frame`` places."""
+    colour = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, -1)
+    drawn, size = colour.copy(), pixels.shape[:2]
+    ends = [
+        (p * n // m, max((p + 1) * n // m, p * n // m + 1))
+        for p, n, m in zip(place, size, frame, strict=True)
+    ]
+    for width, shade in ((2, 0), (1, 255)):
+        around = tuple(slice(max(0, low - width), high + width) for low, high in ends)
+        inside = tuple(slice(low, high) for low, high in ends)
+        kept = drawn[inside].copy()
+        drawn[around] = shade
+        drawn[inside] = kept
+    return drawn
+
+
 def _gate(gate: Array, found: Map, scene: Scene) -> Markup:
     where = found.site or "the model"
     if found.over == "channels":
@@ -95,7 +130,7 @@ def _gate(gate: Array, found: Map, scene: Scene) -> Markup:
     if found.over in ("height", "width"):
         along = "rows" if found.over == "height" else "columns"
         strip = gate.reshape(gate.shape[0], -1).T
-        zoom = max(1, min(12, _STRIP // strip.shape[1]))
+        zoom = strip_zoom(strip.shape[1])
         alt = f"gates at {where}: {along} of the map downwards, channels across"
         told = page.element("figcaption", page.capital(alt))
         return page.element("figure", page.heat(strip, alt, zoom=zoom), told)

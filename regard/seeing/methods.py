@@ -43,6 +43,8 @@ def relevant(model: nn.Module, x: Any, target: Target = None) -> Heat:
     """Gradient × attention for the target, over all layers."""
     with differentiable(model) as parameters, record(model, _WHOLE, gradients=True) as maps:
         score = scores_of(call(model, x), target).sum()
+        if not parameters:
+            raise RegardError("gradient × attention: the model has no parameters to begin at")
         # Not backward(): nobody's gradients are to be touched; the weights' hooks run all the same.
         torch.autograd.grad(score, parameters, allow_unused=True)
     return _placed(relevance(maps), x, "gradient × attention", "all layers", CHEFER)

@@ -96,16 +96,42 @@ def test_a_vision_transformer_shows_its_heads_over_the_picture(photo):
     assert all(name in text for name in ("mean", "maximum", "head 2"))
 
 
-def test_windows_are_never_drawn_as_if_they_were_the_picture(photo):
+class Folded(nn.Module):
+    """Windows of running sums, which are no places."""
+
+    def forward(self, x):
+        x = x[:, :, ::4, ::4]
+        x = x.unflatten(3, (2, 3)).unflatten(2, (2, 3)).permute(0, 2, 4, 3, 5, 1)
+        x = x.reshape(4, 9, 3).cumsum(1)
+        return nn.functional.scaled_dot_product_attention(x, x, x).mean((0, 1))[None]
+
+
+def swin():
     torchvision = pytest.importorskip("torchvision")
     torch.manual_seed(0)
-    model = torchvision.models.SwinTransformer([4, 4], 8, [1, 1], [2, 2], [3, 3], num_classes=3)
-    found = look(picture_subject(model, "swin", photo, 48), test=False)
+    return torchvision.models.SwinTransformer(
+        [4, 4], 8, [2, 1], [2, 2], [3, 3], num_classes=3
+    )  # fmt: skip
+
+
+def test_windows_lie_on_the_picture_where_they_were_cut(photo):
+    found = look(picture_subject(swin(), "swin", photo, 48), test=False)
     assert set(found.heats) == {"Grad-CAM"}
-    assert "[4, …, 9, 9]" in found.refused["attention rollout"]  # four windows at first
+    assert "[4, …, 9, 9]" in found.refused["attention rollout"]  # four windows at last
     text = found.page().html()
-    assert "Of the first of 4 windows" in text
-    assert "head 1 over the picture" not in text
+    assert "What one place looks at" in text
+    assert "9 keys for each query, on a map of 12×12 places, a cyclic shift undone" in text
+    assert "From row 6, column 6" in text  # of 12
+    assert "From row 3, column 3" in text  # of 6
+    assert "From all places" in text
+
+
+def test_windows_that_cannot_be_followed_are_shown_as_a_matrix_and_it_is_told(photo):
+    found = look(picture_subject(Folded(), "folded", photo, 24), test=False)
+    assert "no parameters" in found.refused["gradient × attention"]
+    text = found.page().html()
+    assert "Of the first of 4 windows, as a plain matrix" in text
+    assert "What one place looks at" not in text
 
 
 def test_what_is_asked_for_must_be_there(photo, tmp_path):
