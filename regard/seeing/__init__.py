@@ -1,14 +1,15 @@
 """See what a model attends to, what follows from it, and whether it tells anything.
 
 Order: grids, windows, canvas, result, looking, heat, head_summaries, stacks, rolling, propagation,
-targets, activation, gates_by_class, alignments, methods, erasure, shuffling, sanity,
-subject, folders, hosts, attending, sections, report, files.
+crossing, targets, activation, gates_by_class, alignments, methods, erasure, shuffling, sanity,
+subject, folders, hosts, aligning, attending, sections, report, files.
 """
 
 from __future__ import annotations
 
 from .activation import grad_cam
 from .alignments import alignment
+from .crossing import cross_relevance, cross_rollout
 from .erasure import Curves, blanking, blurring, deletion_insertion
 from .gates_by_class import ClassGates, class_gates
 from .head_summaries import head_max, head_mean
@@ -35,6 +36,8 @@ __all__ = [
     "blanking",
     "blurring",
     "class_gates",
+    "cross_relevance",
+    "cross_rollout",
     "deletion_insertion",
     "grad_cam",
     "head_max",

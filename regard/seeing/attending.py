@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
 from .. import page
 from ..errors import RegardError
 from ..maps import Map, Places
 from ..page import Markup
-from .alignments import alignment
+from .aligning import Aligned
 from .canvas import (
     MOST_HEADS,
     Array,
@@ -21,6 +21,7 @@ from .canvas import (
 from .grids import find_grid
 from .head_summaries import head_max, head_mean
 from .result import Maps
+from .sanity import Sanity
 from .subject import Subject
 from .windows import heads_of, places_of, put_back
 
@@ -34,10 +35,9 @@ _NO_MOVES = {"linear", "layer_norm", "rms_norm", "normalize", "conv1d", "conv2d"
 
 
 def weights(subject: Subject, maps: Maps) -> Iterator[Section]:
-    """Heads, what one place of a picture looks at, and the alignment of two texts."""
+    """Heads, and what one place of a picture looks at."""
     yield from _heads(subject, maps)
     yield from _asked(subject, maps)
-    yield from _between(subject, maps)
 
 
 def numbered(tokens: tuple[str, ...], count: int | None = None) -> list[str]:
@@ -186,11 +186,20 @@ def _rule(places: Places) -> str:
     )
 
 
-def _between(subject: Subject, maps: Maps) -> Iterator[Section]:
-    """The alignment of two texts, where there are two."""
-    if subject.scene.pixels is not None or "decoder_input_ids" not in dict(subject.x):
+def alignments(
+    subject: Subject, found: Mapping[str, Aligned], sanity: Mapping[str, Sanity]
+) -> Iterator[Section]:
+    """What each written token looked at, by each method, and what the method's tests said."""
+    if not found:
         return
-    found = alignment(maps)[0].double().numpy()
-    rows = numbered(subject.scene.written, len(found))
-    keys = numbered(subject.scene.tokens, found.shape[1])
-    yield "Alignment", [tokens_by_tokens(found, rows, keys, "What each written token looked at")]
+    rows = numbered(subject.scene.written[1:], len(subject.spoken) - 1)
+    parts = []
+    for name, one in found.items():
+        values = one.values.double().numpy()
+        keys = numbered(subject.scene.tokens, values.shape[1])
+        caption = f"What each written token looked at, by {name}"
+        parts += [tokens_by_tokens(values, rows, keys, caption), paragraph(one.rule)]
+        if one.judged in sanity:
+            told = f"Tested as {one.judged} above, over all that was written: "
+            parts.append(page.element("p", told, sanity[one.judged].sentence(), class_="note"))
+    yield "Alignment", parts

@@ -75,8 +75,8 @@ def heads_side_by_side(weights: Array, where: str) -> list[Markup]:
 def tokens_by_tokens(
     weights: Array, queries: Sequence[str], keys: Sequence[str], caption: str
 ) -> Markup:
-    """Weights ``[Nq, Nk]`` between named tokens, those below zero or above one cut there."""
-    cut = np.nan_to_num(weights).clip(0, 1)
+    """Weights ``[Nq, Nk]`` between named tokens; those below zero are cut there."""
+    cut = np.nan_to_num(weights).clip(0)
     return page.matrix(cut, queries, keys, caption, high=brightest(cut))
 
 

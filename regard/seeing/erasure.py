@@ -132,13 +132,16 @@ def blurring(picture: Tensor, places: tuple[int, int]) -> Erase:
     return erase
 
 
-def blanking(ids: Tensor, blank: int, others: dict[str, Tensor] | None = None) -> Erase:
+def blanking(
+    ids: Tensor, blank: int, others: dict[str, Tensor] | None = None, name: str = "input_ids"
+) -> Erase:
     """Takes tokens of a text away by writing another in their place.
 
     Args:
         ids: ``[1, N]``.
         blank: id of the token written, such as that of a mask, of the unknown, or of padding.
         others: further arguments of the model, ``[1, …]``; then all go by name.
+        name: of the ids then.
     """
 
     def erase(keep: Tensor) -> Any:
@@ -146,7 +149,7 @@ def blanking(ids: Tensor, blank: int, others: dict[str, Tensor] | None = None) -
         if others is None:
             return made
         more = {name: t.expand(len(keep), *t.shape[1:]) for name, t in others.items()}
-        return {"input_ids": made, **more}
+        return {name: made, **more}
 
     return erase
 

@@ -116,7 +116,8 @@ def _written(model: nn.Module, name: str, folder: str, text: str, target: int | 
 
     return text_subject(
         model, name, inputs, tokenizer.convert_ids_to_tokens(ids),
-        written=tokenizer.convert_ids_to_tokens(written), blank=blank, words=words, target=target,
+        written=tokenizer.convert_ids_to_tokens(written), spoken=written, blank=blank,
+        words=words, target=target,
     )  # fmt: skip
 
 

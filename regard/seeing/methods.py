@@ -13,6 +13,8 @@ from ..maps import Keep, Map, record
 from ..surgery.carrier import first_tensor
 from ..surgery.observation import left_as_found
 from .activation import grad_cam
+from .crossing import cross_relevance, cross_rollout, crossing_of
+from .grids import grid_of
 from .head_summaries import head_mean
 from .heat import Heat, over_picture, over_tokens
 from .propagation import SOURCE as CHEFER
@@ -29,13 +31,23 @@ Method = Callable[[nn.Module, Any, Target], Heat]
 
 def last_attention(model: nn.Module, x: Any, target: Target = None) -> Heat:
     """The last layer's weights, heads averaged; of no class in particular."""
-    layer = stack_of(_maps(model, x), "the last attention")[-1]
+    maps = _maps(model, x)
+    crossing = crossing_of(maps)
+    if crossing is not None:
+        between = crossing.decoder[-1][1]
+        flow = head_mean(between)
+        return _crossed(flow, x, target, "attention of the last layer", between.site, "")
+    layer = stack_of(maps, "the last attention")[-1]
     return _placed(head_mean(layer), x, "attention of the last layer", layer.site, "")
 
 
 def rolled_out(model: nn.Module, x: Any, target: Target = None) -> Heat:
     """Attention rollout over all layers; of no class in particular."""
-    flow = rollout(_maps(model, x))
+    maps = _maps(model, x)
+    if crossing_of(maps) is not None:
+        flow = cross_rollout(maps)
+        return _crossed(flow, x, target, "attention rollout", "encoder and decoder", ABNAR)
+    flow = rollout(maps)
     return _placed(flow, x, "attention rollout", "all layers", ABNAR)
 
 
@@ -47,6 +59,9 @@ def relevant(model: nn.Module, x: Any, target: Target = None) -> Heat:
             raise RegardError("gradient × attention: the model has no parameters to begin at")
         # Not backward(): nobody's gradients are to be touched; the weights' hooks run all the same.
         torch.autograd.grad(score, parameters, allow_unused=True)
+    if crossing_of(maps) is not None:
+        flow = cross_relevance(maps)
+        return _crossed(flow, x, target, "gradient × attention", "encoder and decoder", CHEFER)
     return _placed(relevance(maps), x, "gradient × attention", "all layers", CHEFER)
 
 
@@ -76,6 +91,22 @@ def _maps(model: nn.Module, x: Any) -> list[Map]:
     with left_as_found(model), torch.no_grad(), record(model, _WHOLE) as maps:
         call(model, x)
     return maps
+
+
+def _crossed(  # noqa: PLR0917
+    flow: Tensor, x: Any, target: Target, method: str, where: str, source: str
+) -> Heat:
+    """Of an encoder-decoder, ``[B, T, S]``: the last row, or the mean over all that is written.
+
+    What follows the last token is not written.
+    """
+    all_of_it = callable(target) and flow.shape[1] > 1
+    row = flow[:, :-1].mean(1) if all_of_it else flow[:, -1]
+    first = first_tensor(x)
+    if first is not None and first.dim() == 4:
+        grid = grid_of(row.shape[1], (first.shape[2], first.shape[3]))
+        row = row[:, grid.prefix :].unflatten(1, (grid.height, grid.width))
+    return Heat(row.float(), method, where, source)
 
 
 def _placed(flow: Tensor, x: Any, method: str, where: str, source: str) -> Heat:

@@ -39,10 +39,19 @@ def relevance(maps: Iterable[Map]) -> Tensor:
     first = layers[0].values
     flow = torch.eye(first.shape[-1], dtype=first.dtype).repeat(first.shape[0], 1, 1)
     for layer in layers:
-        if layer.gradient is None:
-            raise RegardError(
-                f"the weights at {layer.site!r} have no gradient; relevance needs "
-                "see(model, gradients=True) and a backward of the output in question"
-            )
-        flow = flow + over_heads((layer.gradient * layer.values).clamp(min=0)) @ flow
+        flow = flow + flowing(layer) @ flow
     return flow
+
+
+def flowing(layer: Map) -> Tensor:
+    """Weights times their gradient, above zero, the mean over the heads, ``[B, Nq, Nk]``.
+
+    Raises:
+        RegardError: for weights without a gradient.
+    """
+    if layer.gradient is None:
+        raise RegardError(
+            f"the weights at {layer.site!r} have no gradient; relevance needs "
+            "see(model, gradients=True) and a backward of the output in question"
+        )
+    return over_heads((layer.gradient * layer.values).clamp(min=0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..errors import RegardError
 from ..maps import Keep
 from ..page import Page, printable
 from ..surgery.observation import left_as_found
+from .aligning import Aligned, aligned
 from .heat import Heat
 from .looking import see
 from .methods import applicable
@@ -34,6 +35,7 @@ class Report:
         heats: by method.
         sanity: of each heat, by method.
         refused: methods that do not fit this model, and why.
+        alignments: of a text that the model wrote, by method.
     """
 
     subject: Subject
@@ -41,13 +43,15 @@ class Report:
     heats: Mapping[str, Heat]
     sanity: Mapping[str, Sanity]
     refused: Mapping[str, str]
+    alignments: Mapping[str, Aligned] = field(default_factory=dict)
 
     def page(self) -> Page:
         """The page: the input, heats with their tests, heads, gates, warps, and all sites."""
         made = Page(f"What {self.subject.name} looks at", lead=self.subject.answer)
         for title, fragments in sections(
-            self.subject, self.maps, self.heats, self.sanity, dict(self.refused)
-        ):
+            self.subject, self.maps, self.heats, self.sanity,
+            alignment=self.alignments, refused=dict(self.refused),
+        ):  # fmt: skip
             made.add(title, *fragments)
         return made
 
@@ -78,6 +82,7 @@ class Report:
             "heats": {
                 name: _facts(heat, self.sanity.get(name)) for name, heat in self.heats.items()
             },
+            "alignments": {k: a.values.tolist() for k, a in self.alignments.items()},
             "refused": dict(self.refused),
             "maps": [
                 {"site": m.site, "kind": m.form, "shape": list(m.values.shape), "call": m.call}
@@ -119,7 +124,8 @@ def look(
         sanity[name] = sanity_check(
             model, x, heat, subject.methods[name], subject.erase(heat), target=subject.target
         )
-    return Report(subject, maps, heats, sanity, refused)
+    alignments, missing = aligned(subject, maps)
+    return Report(subject, maps, heats, sanity, refused | missing, alignments)
 
 
 def _facts(heat: Heat, sanity: Sanity | None) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from .head_summaries import head_mean
 from .stacks import stack_of
 
 SOURCE = "arXiv:2005.00928"
+RESIDUAL = 0.5
 
 
-def rollout(maps: Iterable[Map], residual: float = 0.5) -> Tensor:
+def rollout(maps: Iterable[Map], residual: float = RESIDUAL) -> Tensor:
     """Attention rolled out over all layers.
 
     Args:
@@ -34,13 +35,16 @@ def rollout(maps: Iterable[Map], residual: float = 0.5) -> Tensor:
     Raises:
         RegardError: where the maps are no stack of the same tokens.
     """
-    steps = [_step(layer, residual) for layer in stack_of(maps, "rollout")]
+    steps = [step_of(layer, residual) for layer in stack_of(maps, "rollout")]
     return reduce(lambda flow, step: step @ flow, steps)
 
 
-def _step(layer: Map, residual: float) -> Tensor:
+def step_of(layer: Map, residual: float) -> Tensor:
+    """One layer, ``[B, Nq, Nk]``: heads averaged, rows that sum to one, and the residual path."""
     weights = head_mean(layer)
     weights = weights / weights.sum(-1, keepdim=True).clamp(min=1e-12)
+    if not residual:
+        return weights
     identity = torch.eye(weights.shape[-1], dtype=weights.dtype)
     step = (1 - residual) * weights + residual * identity
     return step / step.sum(-1, keepdim=True)  # a row without any key keeps to itself

@@ -8,7 +8,8 @@ from .. import page
 from ..maps import Map
 from ..page import Markup
 from ..page.tables import Content
-from .attending import Section, numbered, paragraph, weights
+from .aligning import Aligned
+from .attending import Section, alignments, numbered, paragraph, weights
 from .canvas import first_middle_last, picture_of
 from .heat import Heat
 from .result import HEAD, NUMBERS, Maps
@@ -33,6 +34,8 @@ def sections(
     maps: Maps,
     heats: Mapping[str, Heat],
     sanity: Mapping[str, Sanity],
+    *,
+    alignment: Mapping[str, Aligned],
     refused: Mapping[str, str],
 ) -> Iterator[Section]:
     """Titles and what stands below them, in the order of the page."""
@@ -40,6 +43,7 @@ def sections(
     for name, heat in heats.items():
         yield page.capital(name), _heat(subject, heat, sanity.get(name))
     yield from weights(subject, maps)
+    yield from alignments(subject, alignment, sanity)
     for form, title in _TITLES.items():
         found = [m for m in maps if m.form == form]
         if found:

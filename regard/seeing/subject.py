@@ -19,7 +19,7 @@ from .canvas import Scene
 from .erasure import Erase, blanking, blurring
 from .heat import Heat
 from .methods import PICTURES, TEXTS, Method
-from .targets import Target, call, logits_of
+from .targets import Target, call, logits_of, saying
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _MOST_SHOWN = 192  # pixels of the longer side of the picture on a page
@@ -38,6 +38,7 @@ class Subject:
         answer: what the model says of the input, in a sentence.
         notes: what should be known, in sentences.
         blank: id of the token that stands for a token taken away.
+        spoken: ids of the text that the model wrote, the mark of its beginning first.
     """
 
     model: nn.Module
@@ -48,6 +49,7 @@ class Subject:
     answer: str
     notes: tuple[str, ...] = ()
     blank: int = 0
+    spoken: tuple[int, ...] = ()
 
     @property
     def methods(self) -> Mapping[str, Method]:
@@ -62,8 +64,9 @@ class Subject:
         if heat.pictured:
             erase = blurring(first, (heat.values.shape[1], heat.values.shape[2]))
             return self._named(erase)
-        others = {k: v for k, v in self.x.items() if k != "input_ids"}
-        return blanking(self.x["input_ids"], self.blank, others)
+        name, *_ = self.x
+        others = {k: v for k, v in self.x.items() if k != name}
+        return blanking(self.x[name], self.blank, others, name)
 
     def _named(self, erase: Erase) -> Erase:
         """The picture under the name that the model takes it by."""
@@ -118,6 +121,7 @@ def text_subject(
     tokens: Sequence[str],
     *,
     written: Sequence[str] = (),
+    spoken: Sequence[int] = (),
     blank: int = 0,
     words: Callable[[int], str] = str,
     target: int | None = None,
@@ -125,11 +129,12 @@ def text_subject(
     """A model of texts and one text.
 
     Args:
-        model: takes ``input_ids`` and what else there is, by name.
+        model: takes ids and what else there is, by name.
         name: of the model, for people.
-        inputs: ``[1, …]`` each, ``input_ids`` first.
+        inputs: ``[1, …]`` each, the ids first.
         tokens: the text in its tokens, for people.
-        written: the text that the model wrote, likewise, of ``decoder_input_ids``.
+        written: the text that the model wrote, likewise, as it was given to its decoder.
+        spoken: the ids of that; then all of it is explained, unless ``target`` names a token.
         blank: id of the token that stands for one taken away.
         words: what a class or a token of the output is called.
         target: as for pictures.
@@ -138,8 +143,19 @@ def text_subject(
         RegardError: for a model that cannot be run on it.
     """
     scene = Scene(None, tuple(tokens), written=tuple(written))
-    found = _subject(model, name, dict(inputs), scene, target=target, words=words)
-    return replace(found, blank=blank)
+    if target is None and len(spoken) > 1:
+        found = _speaking(model, name, dict(inputs), scene, spoken)
+    else:
+        found = _subject(model, name, dict(inputs), scene, target=target, words=words)
+    return replace(found, blank=blank, spoken=tuple(spoken))
+
+
+def _speaking(model: nn.Module, name: str, x: Any, scene: Scene, spoken: Sequence[int]) -> Subject:
+    score = saying(spoken)
+    with left_as_found(model.eval()), torch.no_grad():
+        likely = float(score(call(model, x))[0].exp())
+    answer = f"Explained is all that it wrote, with a mean probability of {likely:.3f} a token."
+    return Subject(model, name, x, scene, score, answer)
 
 
 def _subject(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -22,15 +22,47 @@ def call(model: nn.Module, x: Any) -> Any:
     return model(*x) if isinstance(x, tuple | list) else model(x)
 
 
+def saying(written: Sequence[int]) -> Callable[[Any], Tensor]:
+    """The mean log-probability of a text, each token given those before.
+
+    Args:
+        written: its ids, as an encoder-decoder was given them, the mark of the beginning first.
+
+    Returns:
+        A target: from an output with logits ``[B, T, V]`` to ``[B]``.
+    """
+
+    def score(output: Any) -> Tensor:
+        return by_token(output, written).mean(1)
+
+    return score
+
+
+def by_token(output: Any, written: Sequence[int]) -> Tensor:
+    """The log-probability of each token of a text after the first, ``[B, T - 1]``.
+
+    Raises:
+        RegardError: for an output that holds no scores of so many tokens.
+    """
+    logits = _logits(output)
+    if not isinstance(logits, Tensor) or logits.dim() != 3 or logits.shape[1] != len(written):
+        raise RegardError(f"the output holds no scores [B, {len(written)}, V] of what is written")
+    after = torch.tensor(written[1:], device=logits.device).expand(len(logits), -1)
+    return logits[:, :-1].float().log_softmax(-1).gather(2, after[..., None])[..., 0]
+
+
+def _logits(output: Any) -> Any:
+    found = output if isinstance(output, Tensor) else getattr(output, "logits", None)
+    return output.get("logits") if isinstance(output, Mapping) and found is None else found
+
+
 def logits_of(output: Any) -> Tensor:
     """Class scores ``[B, K]``: the output, or its ``logits``; of texts those of the last token.
 
     Raises:
         RegardError: where the output holds no such thing.
     """
-    found = output if isinstance(output, Tensor) else getattr(output, "logits", None)
-    if isinstance(output, Mapping) and found is None:
-        found = output.get("logits")
+    found = _logits(output)
     if isinstance(found, Tensor) and found.dim() == 3:
         found = found[:, -1]
     if not isinstance(found, Tensor) or found.dim() != 2:

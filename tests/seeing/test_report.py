@@ -9,12 +9,13 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from regard import RegardError
+from regard import RegardError, see
 from regard.networks import SmallResNet
-from regard.seeing import look, picture_subject
+from regard.seeing import cross_relevance, look, picture_subject
 from regard.seeing.files import save_figures
 from regard.seeing.folders import folder_subject, is_folder
 from regard.seeing.hosts import host_subject
+from regard.seeing.targets import by_token
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "sat", "on", "<script>"]
 
@@ -194,11 +195,37 @@ def test_texts_are_escaped_and_explained_by_token(folders, name):
     assert text.count("<script>") == 1  # the page's own
 
 
-def test_a_translation_shows_its_alignment(folders):
-    found = look(folder_subject(str(folders / "t5"), text="the cat sat on"), test=False)
+def test_a_translation_shows_its_alignments_beside_their_tests(folders):
+    found = look(folder_subject(str(folders / "t5"), text="the cat sat on"))
+    assert found.subject.scene.written[0] == "[PAD]"
+    assert "all that it wrote" in found.subject.answer
+    assert set(found.alignments) == {"attention", "rollout", "gradient × attention"}
+    wanted = (len(found.subject.spoken) - 1, 4)
+    assert all(one.values.shape == wanted for one in found.alignments.values())
+    assert (
+        set(found.heats) == set(found.sanity) == {one.judged for one in found.alignments.values()}
+    )
+    rolled = found.heats["attention rollout"].values[0]  # it counts the row after the last too
+    assert rolled.shape == (4,)
     text = found.page().html()
     assert "Alignment</h2>" in text
-    assert found.subject.scene.written[0] == "[PAD]"
+    assert text.count("The mean over the rows of") == 3
+
+
+def test_each_row_of_an_alignment_by_gradient_is_about_its_own_token(folders):
+    """Against one backward for each token alone."""
+    subject = folder_subject(str(folders / "t5"), text="the cat sat on")
+    rows = look(subject, test=False).alignments["gradient × attention"].values
+    for k, row in enumerate(rows):
+        with see(subject.model, gradients=True) as maps:
+            by_token(subject.model(**subject.x), subject.spoken)[0, k].backward()
+        torch.testing.assert_close(row, cross_relevance(maps)[0, k])
+
+
+def test_a_token_of_the_answer_may_be_explained_instead(folders):
+    subject = folder_subject(str(folders / "t5"), text="the cat", target=6)
+    assert "'cat'" in subject.answer
+    assert look(subject, test=False).heats["attention rollout"].values.shape == (1, 2)
 
 
 def test_a_folder_without_weights_has_random_ones_and_says_so(folders, tmp_path):
