@@ -74,7 +74,7 @@ def add_look(parser: Any) -> None:
     """A model, one input for it, and what is written of what it attends to."""
     add = parser.add_argument
     add_host(parser, "model", f"{HOST}, or a folder of transformers")
-    add("--input", metavar="FILE", help="an image, or a text in UTF-8")
+    add("--input", metavar="FILE", help="an image, a text in UTF-8, or a folder with --by-class")
     add("--text", metavar="TEXT", help="a text, instead of a file")
     add("--target", type=int, metavar="N", help="the class explained (default: the model's answer)")
     add("--pretrained", action="store_true", help="with published weights, which may be downloaded")
@@ -84,6 +84,10 @@ def add_look(parser: Any) -> None:
     add(
         "--place", type=place, default=(0.5, 0.5), metavar="DOWN,ACROSS",
         help="of the picture, in parts from 0 to 1: what it looks at is shown (default: 0.5,0.5)",
+    )  # fmt: skip
+    add(
+        "--by-class", action="store_true",
+        help="--input is a folder with one sub-folder of images a class: gates by class and depth",
     )  # fmt: skip
     add("--no-tests", action="store_true", help="without deletion, insertion and shuffled weights")
     add("--out", default="see.html", metavar="FILE", help="the page (default: see.html)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import Namespace
 from dataclasses import replace
@@ -21,6 +22,8 @@ def look_at_model(options: Namespace) -> Answer:
     from ..seeing.report import check_place, look
 
     place = check_place(options.out)
+    if options.by_class:
+        return _by_class(options, place)
     subject = _subject(options)
     subject = replace(subject, scene=replace(subject.scene, asked=options.place))
     found = look(
@@ -31,6 +34,36 @@ def look_at_model(options: Namespace) -> Answer:
     if options.figures is not None:
         save_figures(found, options.figures)
     return Answer(found.json() if options.json else f"{found.table()}\n\npage: {place}")
+
+
+def _by_class(options: Namespace, place: Path) -> Answer:
+    """Gates by class and depth."""
+    from ..seeing.folders import is_folder
+    from ..seeing.hosts import host_gates
+
+    if options.input is None or not Path(options.input).expanduser().is_dir():
+        raise RegardError(
+            f"--by-class takes a folder with one sub-folder of images a class as --input; got "
+            f"{options.input!r}"
+        )
+    if options.text is not None or options.figures is not None or options.target is not None:
+        raise RegardError("--by-class goes without --text, --target and --figures")
+    if is_folder(options.model):
+        raise RegardError(f"--by-class takes a network by name; {options.model} is a folder")
+    label, gates = host_gates(_host(options), options.input, options.at)
+    gates.page(f"Gates of {label} by class").write_html(place)
+    facts = {"model": label, "classes": list(gates.classes), "spread": gates.spread()}
+    text = json.dumps(facts, indent=2, ensure_ascii=False)
+    return Answer(text if options.json else f"{gates.table()}\n\npage: {place}")
+
+
+def _host(options: Namespace) -> Any:
+    from ..seeing.hosts import Host
+
+    return Host(
+        options.model, options.size, options.channels, options.classes, options.pretrained,
+        options.weights, options.mechanism,
+    )  # fmt: skip
 
 
 def _subject(options: Namespace) -> Any:
@@ -48,11 +81,9 @@ def _subject(options: Namespace) -> Any:
         return folder_subject(options.model, picture=picture, text=text, target=options.target)
     if picture is None:
         raise RegardError(f"{options.model} takes pictures; --input FILE with an image works")
-    return host_subject(
-        options.model, picture, size=options.size, channels=options.channels,
-        classes=options.classes, pretrained=options.pretrained, weights=options.weights,
-        mechanism=options.mechanism, target=options.target,
-    )  # fmt: skip
+    if Path(picture).expanduser().is_dir():
+        raise RegardError(f"{picture} is a folder; an image works, or --by-class for its classes")
+    return host_subject(_host(options), picture, options.target)
 
 
 def _read(path: Path) -> str:

@@ -104,14 +104,21 @@ def picture_subject(
         RegardError: for a file that is no image, or a model that cannot be run on it.
     """
     pixels = decode(Path(path), channels=channels, width=size, height=size)
-    mean, deviation = scale or (IMAGENET if channels == 3 else ((0.5,), (0.5,)))
-    x = torch.from_numpy(pixels.copy()).float()[None] / 255
-    x = (x - torch.tensor(mean).view(1, -1, 1, 1)) / torch.tensor(deviation).view(1, -1, 1, 1)
+    x = normalised(torch.from_numpy(pixels.copy())[None], scale)
     side = min(size, _MOST_SHOWN)
     shown = decode(Path(path), channels=channels, width=side, height=side)
     scene = Scene(upright(shown))
     given: Any = x if argument is None else {argument: x}
     return _subject(model, name, given, scene, target=target)
+
+
+def normalised(
+    pixels: Tensor, scale: tuple[Sequence[float], Sequence[float]] | None = None
+) -> Tensor:
+    """uint8 ``[B, C, H, W]`` as a model takes them, float32; ``scale`` as above."""
+    mean, deviation = scale or (IMAGENET if pixels.shape[1] == 3 else ((0.5,), (0.5,)))
+    columns = [torch.tensor(numbers).view(1, -1, 1, 1) for numbers in (mean, deviation)]
+    return (pixels.float() / 255 - columns[0]) / columns[1]
 
 
 def text_subject(

@@ -111,8 +111,9 @@ def test_relevance_follows_the_equations_with_gradients_of_autograd(run):
 
 def test_a_decoder_that_does_not_look_takes_nothing_and_one_that_copies_takes_one_token():
     eye = torch.eye(3)[None, None]
-    copies = [Map("e", "weights", eye), Map("d", "weights", eye), Map("c", "weights", eye)]
-    torch.testing.assert_close(cross_rollout(copies), 0.5 * torch.eye(3)[None])
+    turned = eye.flip(-1)
+    copies = [Map("e", "weights", eye), Map("d", "weights", eye), Map("c", "weights", turned)]
+    torch.testing.assert_close(cross_rollout(copies), 0.5 * turned[0])
     torch.testing.assert_close(cross_rollout(copies, residual=1.0), torch.zeros(1, 3, 3))
 
 
