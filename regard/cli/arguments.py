@@ -73,7 +73,7 @@ def add_source(parser: Any) -> None:
 def add_look(parser: Any) -> None:
     """A model, one input for it, and what is written of what it attends to."""
     add = parser.add_argument
-    add_host(parser, "model", f"{HOST}, or a folder of transformers")
+    add_host(parser, "model", f"{HOST}, or a folder of transformers or of regard train")
     add("--input", metavar="FILE", help="an image, a text in UTF-8, or a folder with --by-class")
     add("--text", metavar="TEXT", help="a text, instead of a file")
     add("--target", type=int, metavar="N", help="the class explained (default: the model's answer)")

@@ -68,6 +68,7 @@ def _host(options: Namespace) -> Any:
 
 def _subject(options: Namespace) -> Any:
     """The model and its input."""
+    from ..comparison.watched import is_kept, kept_subject
     from ..seeing.folders import folder_subject, is_folder
     from ..seeing.hosts import host_subject
 
@@ -77,6 +78,10 @@ def _subject(options: Namespace) -> Any:
     if picture is not None and Path(picture).suffix.lower() in _TEXTS:
         text = _read(Path(picture).expanduser())
         picture = None
+    if is_kept(options.model):
+        if text is None:
+            raise RegardError(f"{options.model} is a kept network: --text TEXT works")
+        return kept_subject(options.model, text)
     if is_folder(options.model):
         return folder_subject(options.model, picture=picture, text=text, target=options.target)
     if picture is None:
