@@ -123,7 +123,7 @@ def curves(better):
 def test_one_sentence_says_whether_it_tells_anything(better, alike, words):
     found = Sanity(curves(better), (0.0, alike))
     assert found.sentence().startswith(words)
-    assert f"{alike:.2f}" in found.sentence()
+    assert f"{alike:.2f}".replace("-", "−") in found.sentence()
     flat = Sanity(curves(better), (0.0, alike), flat=True)
     assert flat.sentence() == "It tells nothing: it is the same everywhere."
 
