@@ -24,6 +24,7 @@ from .canvas import first_middle_last, strip_zoom
 
 SOURCE = "arXiv:1709.01507"
 _MOST_CLASSES = 7
+_ROW = 10  # pixels of the screen for a row of gates, at least
 _MOST_LINES = 256  # channels of a chart of lines
 _HEAD = ("site", "channels", "mean gate", "spread over classes")
 
@@ -91,12 +92,13 @@ class ClassGates:
 
     def _strip(self, depth: int, site: str) -> Markup:
         means = self.means[site].double().numpy()
+        zoom = strip_zoom(means.shape[1])
         low, high = float(np.nanmin(means)), float(np.nanmax(means))
         alt = f"mean gates at depth {depth}, {site}: classes downwards, channels across"
         caption = f"Depth {depth}, {site}. A row a class, from above: {', '.join(self.classes)}"
         return page.element(
             "figure",
-            page.heat(means, alt, zoom=strip_zoom(means.shape[1])),
+            page.heat(means.repeat(-(-_ROW // zoom), 0), alt, zoom=zoom),
             page.element("figcaption", caption),
             page.colour_bar(low, high, "mean gate"),
         )
