@@ -27,7 +27,8 @@ from .windows import heads_of, places_of, put_back
 
 Section = tuple[str, list[Markup]]
 _MOST_MATRICES = 8
-_ROOM = 120_000  # letters of a page for all of them
+_MOST_NAMED = 96  # tokens that have their names beside a matrix
+_ROOM = 90_000  # letters of a page for all matrices with names
 _MOST_ARRANGEMENTS = 6
 _EACH = "Each in colours of its own, from its least to its greatest weight."
 _SPOKEN = {"__getitem__": "indexing", "__get__": "transpose", "_pad": "pad"}
@@ -64,7 +65,7 @@ def _heads(subject: Subject, maps: Maps) -> Iterator[Section]:
         parts = _put_back(last, pixels)
     elif pixels is not None and _is_whole(last, pixels):
         parts = _over(last, pixels)
-    elif pixels is None and len(subject.scene.tokens) == last.values.shape[-1]:
+    elif pixels is None and len(subject.scene.tokens) == last.values.shape[-1] <= _MOST_NAMED:
         parts = _by_token(last, numbered(subject.scene.tokens))
     else:
         parts = heads_side_by_side(last.values[0].double().numpy(), f"at {last.site}")
@@ -104,11 +105,12 @@ def _by_token(found: Map, tokens: list[str]) -> list[Markup]:
     if len(drawn) < 3:  # the mean of one head is that head
         return drawn[:1]
     beside = heads_side_by_side(found.values[0].double().numpy(), f"at {found.site}")
-    sizes = accumulate(len(one) for one in drawn[1:])
-    fitting = [one for one, size in zip(drawn[1:], sizes, strict=True) if size < _ROOM]
+    sizes = accumulate(map(len, drawn))
+    fitting = [one for one, size in zip(drawn, sizes, strict=True) if size < _ROOM][1:]
     if not fitting:
         return [drawn[0], *beside]
-    which = "Each head" if fitting == drawn[1:] else f"The first {len(fitting)} heads"
+    count = len(drawn) - 1
+    which = "Each head" if len(fitting) == count else f"{len(fitting)} of {count} heads, each"
     label = page.element("summary", f"{which} with the tokens beside it")
     return [drawn[0], *beside, page.element("details", label, *fitting)]
 

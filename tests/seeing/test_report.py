@@ -12,6 +12,7 @@ from torch import nn
 from regard import RegardError, see
 from regard.networks import SmallResNet
 from regard.seeing import cross_relevance, look, picture_subject
+from regard.seeing.canvas import brightest
 from regard.seeing.files import save_figures
 from regard.seeing.folders import folder_subject, is_folder
 from regard.seeing.hosts import Host, host_subject
@@ -193,6 +194,14 @@ def test_texts_are_escaped_and_explained_by_token(folders, name):
     text = found.page().html()
     assert "&lt;script&gt;" in text
     assert text.count("<script>") == 1  # the page's own
+    assert "Each head with the tokens beside it" in text
+
+
+def test_a_token_that_sees_only_itself_does_not_leave_the_others_dark():
+    causal = np.tril(np.ones((20, 20)))
+    causal /= causal.sum(1, keepdims=True)
+    assert 1 / 20 < brightest(causal) < 1 / 2
+    assert brightest(np.eye(20)) == brightest(np.zeros((2, 2))) == 1
 
 
 def test_a_translation_shows_its_alignments_beside_their_tests(folders):
