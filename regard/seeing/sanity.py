@@ -48,7 +48,7 @@ class Sanity:
             return "It tells nothing: it is the same everywhere."
         count = len(self.curves.random_gaps)
         alike = page.signed(f"rank correlation {self.correlations[-1]:.2f}")
-        gap = page.signed(f"{self.curves.gap:+.3f} against a mean of {self._mean_gap():+.3f}")
+        gap = page.signed(f"{self.curves.gap:+.2g} against a mean of {self._mean_gap():+.2g}")
         if self.matters and self.learned:
             return (
                 "It tells something: taking away what it marks moves the answer more than each of "
