@@ -95,9 +95,12 @@ def add_look(parser: Any) -> None:
 
 
 def add_explanation(parser: Any) -> None:
-    """A text, and the page that explains attention with it."""
+    """A text or a picture, and the page that explains attention with it."""
     add = parser.add_argument
-    add("text", metavar="TEXT", help="English or Chinese, up to 64 tokens")
+    add(
+        "text", metavar="TEXT|IMAGE",
+        help="English or Chinese, up to 64 tokens; or an image file such as photo.jpg",
+    )  # fmt: skip
     add(
         "--to", metavar="TEXT", help="its translation: the decoder asks, TEXT gives keys and values"
     )

@@ -1,4 +1,4 @@
-"""The command that explains attention with a text."""
+"""The command that explains attention with a text or a picture."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def _see(commands: Any) -> None:
 
 
 def _explain(commands: Any) -> None:
-    add_explanation(_command(commands, "explain", "explain attention by a text's real numbers"))
+    add_explanation(_command(commands, "explain", "explain attention by real numbers"))
 
 
 def _compare(commands: Any) -> None:

@@ -1,7 +1,8 @@
 """Explain attention: a page that computes it, step by step, from the numbers of a real network.
 
-Order: mathml, wording, subject, pieces, shipped, positions, checkpoint, numbers, packing,
-controls, walk, pages, recipe.
+Order: mathml, wording, subject, pieces, shipped, positions, checkpoint, numbers, packing, parts,
+controls, walk, pages, recipe. ``images`` has the half on pictures, which takes what ``parts``,
+``wording`` and ``mathml`` have.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
 // The whole mechanism on plain arrays of arrays. A matrix is a list of rows.
-const sum = (numbers) => numbers.reduce((total, x) => total + x, 0);
-const dot = (a, b) => sum(a.map((x, i) => x * b[i]));
 const plus = (matrix, bias) => (
   bias ? matrix.map((row) => row.map((x, j) => x + bias[j])) : matrix);
 const transposed = (matrix) => matrix[0].map((_, j) => matrix.map((row) => row[j]));

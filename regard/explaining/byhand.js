@@ -1,13 +1,4 @@
 // One token's way through one head on one sheet, as one would write it with a pencil.
-const VIRIDIS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
-const viridis = (part) => {
-  const place = Math.max(0, Math.min(1, part)) * (VIRIDIS.length - 1);
-  const below = Math.min(VIRIDIS.length - 2, Math.floor(place));
-  return VIRIDIS[below].map((x, c) => (
-    Math.round(x + (VIRIDIS[below + 1][c] - x) * (place - below))));
-};
-const vector = (row) => `(${row.slice(0, 8).map(shown).join(", ")}${row.length > 8 ? ", …" : ""})`;
-
 const handRow = (s, i, j, powers) => {
   const { k, v, scores, logits, weights } = s.head;
   const share = weights[i][j];
@@ -35,4 +26,3 @@ const writeByHand = (s, place) => {
   const rest = named.length < v.length ? " + …" : "";
   byIdText("hand-z", `z${sub(i)} = ${parts.join(" + ")}${rest} = ${vector(z[i])}`);
 };
-const byIdText = (id, text) => { document.getElementById(id).textContent = text; };

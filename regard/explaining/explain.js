@@ -1,6 +1,4 @@
 // The page: switches → numbers → grids.
-const byId = (id) => document.getElementById(id);
-
 const readSetting = () => ({
   score: document.querySelector('input[name="score"]:checked').value,
   scaled: byId("scaled").checked,

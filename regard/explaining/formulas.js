@@ -1,13 +1,4 @@
 // What a cell says of itself: row, column, and its formula with the numbers in it.
-const SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉";
-const sub = (n) => String(n + 1).replace(/\d/g, (digit) => SUBSCRIPTS[digit]);
-const inBrackets = (x) => (x < 0 ? `(${shown(x)})` : shown(x));
-const LONG = 32; // of a longer sum the beginning is written out
-const products = (a, b) => {
-  const terms = a.map((x, i) => `${inBrackets(x)}×${inBrackets(b[i])}`);
-  return terms.length <= LONG ? terms.join(" + ")
-    : `${terms.slice(0, 8).join(" + ")} + … (${terms.length})`;
-};
 const added = (biases, j) => (biases ? ` + ${inBrackets(biases[j])}` : "");
 const power = (x) => (x >= 1e6 ? x.toExponential(2) : x.toFixed(DIGITS));
 const column = (matrix, j) => matrix.map((row) => row[j]);

@@ -30,9 +30,10 @@ const step = (cells, from, [down, right]) => {
 };
 
 // A grid is made once and filled whenever a switch changes the numbers.
-// rows, columns: names; say(i, j): the cell's formula with numbers; tell: where it is shown.
-const makeGrid = (place, { label, rows, columns, say, tell }) => {
-  const dense = rows.length > ROOMY || columns.length > ROOMY;
+// rows, columns: names; say(i, j): the cell's formula with numbers; tell: where it is shown;
+// dense: colours without numbers; colour: another one than blue and vermilion.
+const makeGrid = (place, { label, rows, columns, say, tell, dense: asked, colour = paint }) => {
+  const dense = asked ?? (rows.length > ROOMY || columns.length > ROOMY);
   const turned = columns.every((name) => FLAT.test(name)) ? "" : " turned";
   const many = columns.length > ROOMY ? " many" : "";
   const table = make("table", { role: "grid", class: dense ? `grid dense${turned}${many}` : "grid" });
@@ -75,7 +76,7 @@ const makeGrid = (place, { label, rows, columns, say, tell }) => {
       ?? Math.max(...matrix.map((row) => Math.max(...row.map((x) => (x === -Infinity ? 0 : Math.abs(x))))));
     cells.forEach((row, i) => row.forEach((cell, j) => {
       const x = matrix[i][j];
-      paint(cell, x, largest, dense);
+      colour(cell, x, largest, dense);
       if (dense) cell.setAttribute("aria-label", shown(x));
       else cell.textContent = shown(x);
     }));

@@ -1,4 +1,4 @@
-"""What the page says: ``words.toml`` beside this file, by name, in both languages."""
+"""What the pages say, by name, in both languages: ``words.toml`` here and in ``images``."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from ..page import Child, Markup, both, join
 
 @cache
 def _words() -> dict[str, dict[str, str]]:
-    path = files("regard.explaining") / "words.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    folder = files("regard.explaining")
+    places = (folder / "words.toml", folder / "images" / "words.toml")
+    found = [tomllib.loads(place.read_text(encoding="utf-8")) for place in places]
+    return found[0] | found[1]
 
 
-def title(name: str) -> Markup:
-    """A heading or a label."""
+def title(name: str, number: int | None = None) -> Markup:
+    """A heading or a label; a heading may have a number, up to ten."""
     found = _words()[name]
-    return both(found["en"], found["zh"])
+    if number is None:
+        return both(found["en"], found["zh"])
+    return both(f"{number}. {found['en']}", f"{'一二三四五六七八九十'[number - 1]}、{found['zh']}")
 
 
 def said(name: str, **values: Any) -> Markup:

@@ -1,0 +1,152 @@
+"""The numbers of one forward pass on a picture, as plain data: what enters, and what PyTorch gives.
+
+Maps are kept whole, as float32 in base64; the page computes everything else from them.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import RegardError
+from ...mechanisms.cbam import CBAM
+from ...mechanisms.eca import EfficientChannelAttention
+from ...mechanisms.se import SqueezeExcitation
+from ...mechanisms.spatial_transformer import SpatialTransformer
+from ...ops import using, warp
+from .watching import Pass
+
+MOST = 1 << 18  # numbers of the maps on a page, which is a megabyte and a half
+# Beside the network's own θ the page compares itself under a turn that enlarges, and under one
+# that leaves the picture.
+OTHERS = (((0.6, -0.35, 0.1), (0.35, 0.6, -0.05)), ((1.3, 0.5, 0.4), (-0.2, 1.6, -0.3)))
+
+
+def numbers_of(passes: Mapping[str, Pass]) -> dict[str, Any]:
+    """All that the page is computed from.
+
+    Args:
+        passes: what was seen of ``se``, ``eca``, ``cbam`` and ``spatial_transformer``; some may be
+            missing. The gates among them weigh the same maps.
+
+    Raises:
+        RegardError: for maps of more than 262,144 numbers.
+    """
+    found: dict[str, Any] = {}
+    with torch.inference_mode(), using("torch"):
+        for name, (key, numbers) in _MAKERS.items():
+            if name in passes:
+                _check_size(name, passes[name].given)
+                found[key] = numbers(passes[name])
+                if key != "warp":
+                    found["maps"] = packed(passes[name].given)
+    return found
+
+
+def packed(values: Tensor) -> dict[str, Any]:
+    """A tensor as base64 with its shape."""
+    data = values.detach().float().contiguous().numpy().astype("<f4").tobytes()
+    return {"data": base64.b64encode(data).decode("ascii"), "shape": [*values.shape]}
+
+
+def rounded(values: Tensor) -> Any:
+    """Nested lists with nine digits, all that float32 has."""
+    if values.dim() == 0:
+        return float(f"{values.item():.9g}")
+    return [rounded(part) for part in values]
+
+
+def _check_size(name: str, maps: Tensor) -> None:
+    if maps.numel() > MOST:
+        raise RegardError(
+            f"{name} weighs {maps.numel():,} numbers here ({' × '.join(map(str, maps.shape))}); a "
+            f"page holds {MOST:,}: a network for smaller pictures would work"
+        )
+
+
+def _se(seen: Pass) -> dict[str, Any]:
+    module: Any = seen.module
+    return {**_bottleneck(module), "gate": rounded(seen.gates[0].flatten())}
+
+
+def _eca(seen: Pass) -> dict[str, Any]:
+    module: Any = seen.module
+    return {
+        "taps": rounded(module.conv.weight.flatten()),
+        "top": module.sigmoid.top,
+        "circular": module.conv.padding_mode == "circular",
+        "gate": rounded(seen.gates[0].flatten()),
+    }
+
+
+def _cbam(seen: Pass) -> dict[str, Any]:
+    module: Any = seen.module
+    channel, spatial = seen.gates
+    factor, shift = _normalisation(module.spatial.norm)
+    return {
+        **_bottleneck(module.channel),
+        "gate": rounded(channel.flatten()),
+        "spatial": {
+            "kernels": rounded(module.spatial.conv.weight[0]),
+            "order": list(module.spatial.step.stats),
+            "factor": factor,
+            "shift": shift,
+            "top": module.spatial.sigmoid.top,
+            "gate": packed(spatial),
+        },
+    }
+
+
+def _warp(seen: Pass) -> dict[str, Any]:
+    """The sampled picture; a map with other channels than a picture becomes their mean."""
+    given = seen.given if len(seen.given) in (1, 3) else seen.given.mean(0, keepdim=True)
+    size = seen.out.shape[-2], seen.out.shape[-1]
+    own = seen.thetas[0]
+    thetas = [own, *(torch.tensor(theta) for theta in OTHERS)]
+    found = [warp(given[None], theta[None].to(given.dtype), size)[0] for theta in thetas]
+    return {
+        "picture": packed(given),
+        "levels": [[min(0.0, given.min().item()), given.max().item()]] * len(given),
+        "size": [*size],
+        "theta": rounded(own),
+        "checks": [
+            {"theta": rounded(t), "out": packed(out)} for t, out in zip(thetas, found, strict=True)
+        ],
+    }
+
+
+def _bottleneck(module: Any) -> dict[str, Any]:
+    """The two layers of a gate on channels."""
+    return {
+        "reduce": _layer(module.reduce),
+        "expand": _layer(module.expand),
+        "top": module.sigmoid.top,
+    }
+
+
+def _layer(layer: nn.Linear) -> dict[str, Any]:
+    bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias
+    return {"weight": rounded(layer.weight), "bias": rounded(bias)}
+
+
+def _normalisation(norm: Any) -> tuple[float, float]:
+    """A BatchNorm in eval mode is one factor and one shift."""
+    if isinstance(norm, nn.Identity):
+        return 1.0, 0.0
+    factor = norm.weight / (norm.running_var + norm.eps).sqrt()
+    shift = norm.bias - norm.running_mean * factor
+    return rounded(factor)[0], rounded(shift)[0]
+
+
+_MAKERS = {
+    "se": ("se", _se), "eca": ("eca", _eca), "cbam": ("cbam", _cbam),
+    "spatial_transformer": ("warp", _warp),
+}  # fmt: skip
+KINDS: dict[str, type[nn.Module]] = {
+    "se": SqueezeExcitation, "eca": EfficientChannelAttention, "cbam": CBAM,
+    "spatial_transformer": SpatialTransformer,
+}  # fmt: skip

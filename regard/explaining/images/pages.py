@@ -1,0 +1,180 @@
+"""The page that walks through attention on a picture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...data.tree import shown
+from ...page import Markup, Page, both, element, embed, image, join
+from ...page.pixels import upright
+from ..parts import blank, packaged, readout
+from ..wording import said, title
+from .controls import one_pixel, transformer
+from .network import CLASSES, GATES, ShippedImages, load_shipped_images, only
+from .numbers import KINDS, numbers_of, packed
+from .reading import Pixels, read_large, read_small
+from .walk import Section, by_hand, cbam, efficient, ranking, squeeze, squeeze_excite
+from .watching import Pass, watch
+
+_SCRIPTS = (
+    "notation.js", "grids.js",
+    *(f"images/{name}.js" for name in
+      ("gating", "sampling", "drawing", "telling", "channels", "gallery", "warping", "images")),
+)  # fmt: skip
+_BEST = 3  # classes of an answer
+_SHOWN = 192  # pixels of the screen for the picture as the network sees it
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A network's look at a picture, as the page needs it.
+
+    Args:
+        name: of the picture.
+        large: the picture as it is, uint8 ``[3, H, W]``.
+        x: the picture as the network takes it, ``[1, C, H, W]``.
+        levels: for each channel of ``x`` the numbers of black and of full brightness.
+        passes: what was seen of each mechanism.
+        told: what is said below the picture: how it was read, and the answer.
+        origin: what is said at the end of the network.
+        moved: the Spatial Transformer stands before everything else.
+    """
+
+    name: str
+    large: Pixels
+    x: Tensor
+    levels: list[list[float]]
+    passes: dict[str, Pass]
+    told: list[Markup]
+    origin: list[Markup]
+    moved: bool
+
+
+def explain_picture(path: str | os.PathLike[str], language: str = "en") -> Page:
+    """The page of the shipped network's look at an image file.
+
+    Raises:
+        RegardError: for a file that gives no image.
+    """
+    place = Path(os.path.expanduser(path))
+    return write_page(look_shipped(load_shipped_images(), place), language)
+
+
+def look_shipped(shipped: ShippedImages, path: Path) -> Look:
+    """The shipped network with one gate after the other on."""
+    large = read_large(path)
+    x, negative = read_small(path)
+    passes: dict[str, Pass] = {}
+    answers = []
+    for name in GATES:
+        with only(shipped.network, "spatial_transformer", name):
+            found, scores = watch(shipped.network, x, KINDS)
+        passes |= found
+        answers.append(element("li", f"{name.upper()}: ", answer(scores, CLASSES)))
+    weights = sum(p.numel() for p in shipped.network.parameters())
+    told = [
+        said("seen-shipped"), said("negative") if negative else Markup(""),
+        said("gates-in-turn"), element("ul", *answers),
+    ]  # fmt: skip
+    origin = [
+        said("trained-images", weights=weights, **shipped.facts), said("used-to"), said("strange")
+    ]  # fmt: skip
+    return Look(path.name, large, x, [[0.0, 1.0]], passes, told, origin, moved=True)
+
+
+def answer(scores: Tensor, classes: tuple[tuple[str, str], ...]) -> Markup:
+    """The likeliest classes with their shares; classes have an English and a Chinese name."""
+    shares, best = scores.softmax(0).topk(min(_BEST, len(classes)))
+    pairs = [(f"{share:.0%}", *classes[k]) for share, k in zip(shares, best.tolist(), strict=True)]
+    english = ", ".join(f"{name} {share}" for share, name, _ in pairs)
+    chinese = "，".join(f"{name} {share}" for share, _, name in pairs)
+    return both(english, chinese)
+
+
+def write_page(look: Look, language: str = "en") -> Page:
+    """The page of a look; parts on mechanisms that it lacks are left out."""
+    numbers = numbers_of(look.passes)
+    numbers |= {"seen": packed(look.x[0]), "levels": look.levels, "moved": look.moved}
+    if look.moved:
+        numbers["warp"]["levels"] = look.levels
+    if "eca" in numbers:
+        numbers["eca"]["others"] = _weights_of(look.passes)
+    name = shown(look.name)
+    page = Page(f"{name} · attention 注意力", language, title("images-lead"), bilingual=True)
+    page.include(
+        packaged("explain.css", "images/images.css"), packaged(*_SCRIPTS)
+    )  # fmt: skip
+    page.add(title("picture-title"), _pictures(look), *look.told, readout())
+    for number, (heading, parts) in enumerate(_sections(look, numbers), 1):
+        page.add(title(heading, number), *parts)
+    page.add(title("origin-title"), *_origin(look, numbers))
+    return page
+
+
+def _sections(look: Look, numbers: dict[str, Any]) -> Iterator[Section]:
+    kinds = {"SE": "se", "ECA": "eca", "CBAM": "cbam"}
+    gates = {name: numbers[key] for name, key in kinds.items() if key in numbers}
+    if gates:
+        yield squeeze(numbers)
+    if "se" in numbers:
+        yield squeeze_excite(numbers["se"])
+    if "eca" in numbers:
+        yield efficient(numbers["eca"])
+    if gates:
+        yield ranking(gates)
+    if "se" in numbers or "eca" in numbers:
+        yield by_hand(numbers["maps"]["shape"][0], gates)
+    if "cbam" in numbers:
+        yield from cbam(numbers["cbam"], numbers["maps"])
+    if "warp" in numbers:
+        yield transformer(len(look.passes["spatial_transformer"].given))
+        yield one_pixel(tuple(numbers["warp"]["size"]))
+
+
+def _pictures(look: Look) -> Markup:
+    """The picture as it is, and as the network saw it."""
+    low, high = (torch.tensor(ends).view(-1, 1, 1) for ends in zip(*look.levels, strict=True))
+    seen = ((look.x[0] - low) / (high - low)).clamp(0, 1).mul(255).round()
+    pixels = upright(seen.numpy().astype(np.uint8))
+    zoom = _SHOWN / max(pixels.shape[:2])
+    size = " × ".join(map(str, reversed(look.x.shape[-2:])))
+    return element(
+        "div",
+        _figure(image(upright(look.large), f"{shown(look.name)}", 1), title("as-it-is")),
+        _figure(image(pixels, f"{shown(look.name)}, {size}", zoom), title("as-seen")),
+        class_="seen",
+    )
+
+
+def _figure(picture: Markup, caption: Markup) -> Markup:
+    return element("figure", picture, element("figcaption", caption))
+
+
+def _weights_of(passes: dict[str, Pass]) -> int:
+    """What SE learns for these maps: that of this page, or one that divides the channels by 16."""
+    if "se" in passes:
+        return sum(p.numel() for p in passes["se"].module.parameters())
+    channels = len(passes["eca"].given)
+    hidden = max(1, channels // 16)
+    return 2 * channels * hidden + hidden + channels
+
+
+def _origin(look: Look, numbers: dict[str, Any]) -> list[Markup]:
+    """That the page computes what PyTorch does, and what the network was trained on."""
+    told = [said("check-images", count=blank("count"), worst=blank("worst"))]
+    told += [said("check-gates")] if "maps" in numbers else []
+    told += [said("check-warp")] if "warp" in numbers else []
+    return [
+        element("div", join(*told), id="check", class_="note", hidden=True),
+        *look.origin,
+        element("noscript", said("script")),
+        embed("numbers", numbers),
+    ]

@@ -1,0 +1,26 @@
+"""Pieces that the pages on texts and on pictures both have."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from ..page import Markup, element
+
+
+def readout() -> Markup:
+    """Where a cell tells its formula."""
+    return element(
+        "div", element("p", id="readout-text"), id="readout", role="status", tabindex=0,
+        aria_label="The cell's formula · 格子的算式",
+    )  # fmt: skip
+
+
+def blank(name: str) -> Markup:
+    """What the script fills in."""
+    return element("span", class_=f"check-{name}")
+
+
+def packaged(*names: str) -> Markup:
+    """Files of this folder, one after another."""
+    folder = files("regard.explaining")
+    return Markup("\n".join((folder / name).read_text(encoding="utf-8") for name in names))

@@ -1,0 +1,240 @@
+"""The page of ``regard explain photo.jpg`` as a reader has it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+import regard
+from regard.explaining.images.network import GATES, load_shipped_images, only
+from regard.explaining.images.numbers import KINDS
+from regard.explaining.images.reading import read_small
+from regard.explaining.images.watching import watch
+
+AXE = Path(os.environ.get("REGARD_AXE", "node_modules/axe-core/axe.min.js"))
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    """A thing like a shirt, turned: bright on black."""
+    pixels = np.zeros((64, 64), np.uint8)
+    pixels[16:52, 22:42] = 200
+    pixels[16:26, 10:54] = 150
+    path = tmp_path_factory.mktemp("pictures") / "shirt.png"
+    Image.fromarray(pixels).rotate(25).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def written(picture, tmp_path_factory):
+    place = tmp_path_factory.mktemp("pages") / "picture.html"
+    return regard.explain(picture).write_html(place)
+
+
+@pytest.fixture(scope="module")
+def passes(picture):
+    network, found = load_shipped_images().network, {}
+    for name in GATES:
+        with only(network, "spatial_transformer", name):
+            found |= watch(network, read_small(picture)[0], KINDS)[0]
+    return found
+
+
+def number(text):
+    return float(text.replace("−", "-"))
+
+
+def column(page, grid, place):
+    """A column of a grid, as numbers."""
+    cells = page.locator(f"#grid-{grid} tbody tr td:nth-of-type({place})").all()
+    return torch.tensor([number(cell.inner_text()) for cell in cells])
+
+
+def pixels(page, canvas):
+    """What is drawn, red of each pixel from 0 to 1."""
+    height, width, data = page.evaluate(
+        "id => { const c = document.getElementById(id); const d = c.getContext('2d')"
+        ".getImageData(0, 0, c.width, c.height).data;"
+        " return [c.height, c.width, [...d].filter((_, i) => i % 4 === 0)]; }",
+        canvas,
+    )
+    return torch.tensor(data).view(height, width) / 255
+
+
+def by_pytorch(picture, theta):
+    x = read_small(picture)[0]
+    grid = F.affine_grid(torch.tensor([theta]), x.shape, align_corners=True)
+    return F.grid_sample(x, grid, align_corners=True)[0, 0]
+
+
+def theta_of(page):
+    flat = [float(page.input_value(f"#theta-{k}")) for k in range(6)]
+    return [flat[:3], flat[3:]]
+
+
+def test_the_numbers_shown_are_those_of_pytorch(visit, written, passes):
+    page = visit(written)
+    shown = {
+        "z": (column(page, "z", 1), passes["se"].given.mean((1, 2))),
+        "SE": (column(page, "se-gate", 2), passes["se"].gates[0].flatten()),
+        "ECA": (column(page, "eca-gate", 5), passes["eca"].gates[0].flatten()),
+        "max": (column(page, "statistics", 2), passes["cbam"].given.amax((1, 2))),
+        "CBAM": (column(page, "cbam-gate", 4), passes["cbam"].gates[0].flatten()),
+    }
+    for name, (found, expected) in shown.items():
+        assert len(found) == 16
+        assert (found - expected).abs().max() < 0.0005 + 1e-5, name
+
+
+def test_the_page_compares_itself_with_pytorch(visit, written):
+    page = visit(written)
+    assert page.locator("#check").is_visible()
+    assert page.inner_text(".check-count") == str(3 * 16 + 16 * 16 + 3 * 32 * 32)
+    assert float(page.get_attribute("#check", "data-worst")) < 1e-5
+
+
+def test_gates_are_sorted_and_the_largest_is_first(visit, written, passes):
+    page = visit(written)
+    for name in ("SE", "ECA", "CBAM"):
+        found = [
+            number(li.inner_text())
+            for li in page.locator(f"#bars-{name} li .number:last-child").all()
+        ]
+        gate = passes[name.lower()].gates[0].flatten()
+        assert found == sorted(found, reverse=True)
+        assert found[0] == pytest.approx(gate.max().item(), abs=0.0006)
+        first = page.locator(f"#bars-{name} li .number:first-child").first.inner_text()
+        assert first == str(int(gate.argmax()) + 1)
+
+
+def test_a_spatial_cell_tells_its_sum_and_its_gate(visit, written, passes):
+    page = visit(written)
+    page.hover("#grid-space-gate tbody tr:nth-of-type(8) td:nth-of-type(9)")
+    text = page.inner_text("#readout-text")
+    assert "(98 products)" in text
+    expected = passes["cbam"].gates[1][0, 7, 8].item()
+    assert number(text.rpartition(" = ")[2]) == pytest.approx(expected, abs=0.0006)
+    page.hover("#grid-space-max tbody tr:nth-of-type(8) td:nth-of-type(9)")
+    gated = passes["cbam"].given * passes["cbam"].gates[0]
+    most = number(page.inner_text("#readout-text").rpartition(" = ")[2])
+    assert most == pytest.approx(gated[:, 7, 8].max().item(), abs=0.0006)
+
+
+def test_by_hand_gives_the_gates_of_the_channel_chosen(visit, written, passes):
+    page = visit(written)
+    page.select_option("#channel", "6")
+    assert page.get_attribute(".map >> nth=6", "aria-pressed") == "true"
+    for name in ("se", "eca"):
+        said = number(page.inner_text(f"#hand-{name}-s").rpartition(" = ")[2])
+        assert said == pytest.approx(passes[name].gates[0].flatten()[6].item(), abs=0.0006)
+    terms, total = page.inner_text("#hand-eca-u").replace("−", "-").split(" = ")[1:]
+    pairs = [t.replace("(", "").replace(")", "").split("×") for t in terms.split(" + ")]
+    assert sum(float(a) * float(b) for a, b in pairs) == pytest.approx(float(total), abs=0.003)
+    page.click(".map >> nth=2")
+    assert page.input_value("#channel") == "2"
+
+
+def test_a_slider_moves_the_picture_and_it_is_what_pytorch_samples(visit, written, picture):
+    page = visit(written)
+    before = pixels(page, "warped")
+    page.focus("#turn")
+    for _ in range(12):
+        page.keyboard.press("ArrowRight")
+    after = pixels(page, "warped")
+    assert (after - before).abs().max() > 0.1
+    # θ is shown with three digits, which moves a sample by a fiftieth of a pixel at most
+    assert (after - by_pytorch(picture, theta_of(page))).abs().max() < 0.03
+    page.click("#own")
+    assert torch.equal(pixels(page, "warped"), before)
+
+
+def test_each_slider_moves_something_and_back(visit, written):
+    page = visit(written)
+    own = pixels(page, "warped")
+    for name in ("turn", "width", "height", "slant", "right", "down"):
+        page.focus(f"#{name}")
+        for _ in range(10):
+            page.keyboard.press("ArrowLeft")
+        assert not torch.equal(pixels(page, "warped"), own), name
+        page.click("#own")
+        assert torch.equal(pixels(page, "warped"), own)
+
+
+def test_theta_itself_can_be_written(visit, written, picture):
+    page = visit(written)
+    theta = [[0.5, 0.1, 0.2], [-0.1, 0.6, -0.3]]
+    for k, x in enumerate([*theta[0], *theta[1]]):
+        page.fill(f"#theta-{k}", str(x))
+    assert (pixels(page, "warped") - by_pytorch(picture, theta)).abs().max() < 0.5 / 255 + 1e-4
+    page.click("#identity")
+    seen = read_small(picture)[0][0, 0]
+    assert (pixels(page, "warped") - seen).abs().max() < 0.5 / 255 + 1e-6
+
+
+def test_one_pixel_is_the_sum_of_its_four_neighbours(visit, written, picture):
+    page = visit(written)
+    page.fill("#pixel-i", "14")
+    page.fill("#pixel-j", "17")
+    page.keyboard.press("Enter")
+    rows = page.locator("#four tbody tr").all()
+    cells = [[td.inner_text() for td in row.locator("td").all()] for row in rows]
+    products = [number(cell[2]) for cell in cells]
+    assert sum(products[:4]) == pytest.approx(products[4], abs=0.003)
+    weights = [number(cell[1].rpartition("= ")[2]) for cell in cells[:4]]
+    assert sum(weights) == pytest.approx(1, abs=0.003)
+    expected = by_pytorch(picture, theta_of(page))[14, 17].item()
+    assert products[4] == pytest.approx(expected, abs=0.03)
+
+
+def test_a_press_on_the_output_chooses_the_pixel(visit, written):
+    page = visit(written)
+    box = page.locator("#warped").bounding_box()
+    position = {"x": box["width"] * 20.5 / 32, "y": box["height"] * 5.5 / 32}
+    page.click("#warped", position=position)
+    assert (page.input_value("#pixel-i"), page.input_value("#pixel-j")) == ("5", "20")
+
+
+def test_tab_reaches_every_grid_every_slider_and_every_map(visit, written):
+    page = visit(written)
+    reached = set()
+    for _ in range(110):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate(
+            "document.activeElement.closest('[id^=grid-]')?.id || document.activeElement.id"
+            " || document.activeElement.textContent.split(':')[0]"
+        ))  # fmt: skip
+    grids = page.evaluate("[...document.querySelectorAll('[id^=grid-]')].map(n => n.id)")
+    sliders = {"turn", "width", "height", "slant", "right", "down", "own", "identity"}
+    thetas = {f"theta-{k}" for k in range(6)}
+    assert {*grids, *sliders, *thetas, "channel", "pixel-i", "pixel-j", "readout"} <= reached
+    assert {str(c + 1) for c in range(16)} <= reached
+
+
+def test_the_language_switch_changes_every_word(visit, written):
+    page = visit(written)
+    assert "brightest" in page.get_attribute(".map >> nth=0", "aria-label")
+    page.click("#language")
+    assert "最亮" in page.get_attribute(".map >> nth=0", "aria-label")
+    assert page.get_by_text("空间变换网络：看哪里").last.is_visible()
+    assert page.inner_text("#ends-SE figcaption >> nth=0").startswith("SE, 最弱")
+    assert "采样网格" in page.get_attribute("#source", "aria-label")
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_sticks_out_and_axe_finds_nothing(visit, written, scheme, width):
+    page = visit(written, width, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if folder := os.environ.get("REGARD_SHOTS"):
+        page.screenshot(path=Path(folder) / f"picture-{scheme}-{width}.png", full_page=True)
+    if not AXE.exists():
+        pytest.skip(f"NO CHECK OF ACCESSIBILITY: npm install --no-save axe-core puts {AXE} there")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run()")["violations"]
+    assert [(v["id"], [n["html"][:120] for n in v["nodes"][:2]]) for v in found] == []
