@@ -163,7 +163,8 @@ def test_verdicts_have_colours(finished):
         "se": {s: {**r, "accuracy": 0.7 + 0.002 * s} for s, r in results["se"].items()},
     }
     changed["cbam"] = {s: {**r, "accuracy": 0.3 + 0.002 * s} for s, r in results["cbam"].items()}
-    text = report(dataclasses.replace(comparison, results=changed)).html()
+    grid = {**comparison.grid, "answers": 1000}
+    text = report(dataclasses.replace(comparison, grid=grid, results=changed)).html()
     assert re.search(r'<tr class="good"><th scope="row">se</th>', text)
     assert re.search(r'<tr class="bad"><th scope="row">cbam</th>', text)
     assert re.search(r'<tr class="reference"><th scope="row">none</th>', text)
