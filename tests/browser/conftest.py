@@ -248,11 +248,22 @@ def explain_between(folder: Path):
     return regard.explain("我喜欢喝茶。", "I like to drink tea.", language="zh")
 
 
+def explain_picture(folder: Path):
+    """Of a thing like a shirt, turned: bright on black."""
+    import regard
+
+    pixels = np.zeros((64, 64), np.uint8)
+    pixels[16:52, 22:42] = 200
+    pixels[16:26, 10:54] = 150
+    Image.fromarray(pixels).rotate(25).save(path := folder / "shirt.png")
+    return regard.explain(path)
+
+
 MAKERS = {
     made.__name__: made
     for made in (
         compare_images, compare_texts, see_picture, see_text, see_translation, see_maps, bench,
-        explain, explain_between,
+        explain, explain_between, explain_picture,
     )
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 HOSTILE = "<script>alert(1)</script>"
-SCRIPTED = {"explain", "explain_between"}  # they compute; all others only show
+SCRIPTED = {"explain", "explain_between", "explain_picture"}  # they compute; all others only show
 A4 = 718  # pixels between usual margins
 # What Tab should come to: of radio buttons only the chosen one, nothing that is out of sight.
 CONTROLS = """() => {
