@@ -1,8 +1,7 @@
 """Explain attention: a page that computes it, step by step, from the numbers of a real network.
 
-Order: mathml, wording, subject, pieces, shipped, positions, checkpoint, numbers, packing, parts,
-controls, walk, pages, recipe. ``images`` has the half on pictures, which takes what ``parts``,
-``wording`` and ``mathml`` have.
+Order: mathml, wording, parts, subject, pieces, shipped, positions, checkpoint, numbers, packing,
+controls, walk, pages, recipe. ``images`` has the half on pictures, between walk and pages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-// Sums, names of cells, colours: what the pages on texts and on pictures both need.
+// Sums, how they are written, colours: what the pages on texts and on pictures both need.
 const sum = (numbers) => numbers.reduce((total, x) => total + x, 0);
 const dot = (a, b) => sum(a.map((x, i) => x * b[i]));
 const SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉";
@@ -10,7 +10,6 @@ const products = (a, b) => {
   return terms.length <= LONG ? terms.join(" + ")
     : `${terms.slice(0, 8).join(" + ")} + … (${terms.length})`;
 };
-const vector = (row) => `(${row.slice(0, 8).map(shown).join(", ")}${row.length > 8 ? ", …" : ""})`;
 const VIRIDIS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
 const viridis = (part) => {
   const place = Math.max(0, Math.min(1, part)) * (VIRIDIS.length - 1);
@@ -18,5 +17,6 @@ const viridis = (part) => {
   return VIRIDIS[below].map((x, c) => (
     Math.round(x + (VIRIDIS[below + 1][c] - x) * (place - below))));
 };
+const vector = (row) => `(${row.slice(0, 8).map(shown).join(", ")}${row.length > 8 ? ", …" : ""})`;
 const byId = (id) => document.getElementById(id);
 const byIdText = (id, text) => { byId(id).textContent = text; };

@@ -14,7 +14,7 @@ from .images.pages import explain_picture
 from .images.reading import is_picture
 from .numbers import numbers_of
 from .packing import packed
-from .parts import blank, packaged, readout
+from .parts import blank, packaged, readout, unable
 from .shipped import load_shipped, subject_of
 from .subject import Subject
 from .walk import SHOWN, all_heads, by_hand, inputs, one_head, whole
@@ -45,8 +45,8 @@ def explain(
             the path of an image: channel attention, CBAM and the Spatial Transformer on it.
         to: its translation, or any other text: its tokens ask instead, in the decoder, and ``text``
             gives the keys and values.
-        on: a folder in which ``regard train`` kept a Transformer, to explain that one; by default
-            the one that ships.
+        on: a folder in which ``regard train`` kept a Transformer, or for an image a network with
+            one of these mechanisms plugged in, to explain that one; by default the one that ships.
         language: ``en`` or ``zh``, the language that the page begins in.
         run_code: allow that network to be built by a file of the user's own, which is run.
 
@@ -59,7 +59,7 @@ def explain(
     if is_picture(text):
         if to is not None:
             raise RegardError(f"{text} is an image, and to={to!r} is for texts; leave it out")
-        return explain_picture(text, language)
+        return explain_picture(text, on=on, language=language, run_code=run_code)
     subject = subject_of(load_shipped()) if on is None else load_subject(on, run_code=run_code)
     return write_page(subject, numbers_of(subject, os.fspath(text), to), language)
 
@@ -71,8 +71,7 @@ def write_page(subject: Subject, numbers: dict[str, Any], language: str = "en") 
         name += " → " + " ".join(numbers["queries"])
     page = Page(f"{name} · attention 注意力", language, title("lead"), bilingual=True)
     page.include(packaged("explain.css"), packaged(*_SCRIPTS))
-    unable = element("noscript", element("div", said("script"), class_="note"))
-    page.add(title("whole"), unable, whole(), controls(numbers), readout())
+    page.add(title("whole"), unable(), whole(), controls(numbers), readout())
     for heading, parts in (
         *inputs(numbers),
         *one_head(numbers),

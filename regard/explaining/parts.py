@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from ..page import Markup, element
+from .wording import said
 
 
 def readout() -> Markup:
@@ -13,6 +14,11 @@ def readout() -> Markup:
         "div", element("p", id="readout-text"), id="readout", role="status", tabindex=0,
         aria_label="The cell's formula · 格子的算式",
     )  # fmt: skip
+
+
+def unable() -> Markup:
+    """What is said where no script runs."""
+    return element("noscript", element("div", said("script"), class_="note"))
 
 
 def blank(name: str) -> Markup:

@@ -15,8 +15,8 @@ from ..page import Child, Markup, both, join
 def _words() -> dict[str, dict[str, str]]:
     folder = files("regard.explaining")
     places = (folder / "words.toml", folder / "images" / "words.toml")
-    found = [tomllib.loads(place.read_text(encoding="utf-8")) for place in places]
-    return found[0] | found[1]
+    texts, images = (tomllib.loads(place.read_text(encoding="utf-8")) for place in places)
+    return texts | images
 
 
 def title(name: str, number: int | None = None) -> Markup:

@@ -27,6 +27,7 @@ def fashion(tmp_path):
 
 
 def test_the_recipe_makes_what_the_package_loads(fashion, monkeypatch):
+    monkeypatch.setattr(recipe, "STEPS", 2)
     (folder := fashion / "weights").mkdir()
     recipe.main(str(fashion), str(folder), "0.002")
     monkeypatch.setattr("regard.explaining.images.network.files", lambda _: fashion)

@@ -1,4 +1,4 @@
 """Explain attention on pictures: channel gates, CBAM, the Spatial Transformer.
 
-Order: network, reading, watching, numbers, walk, controls, pages, kept, recipe.
+Order: network, reading, watching, numbers, walk, controls, looks, kept, pages, recipe.
 """

@@ -65,7 +65,8 @@ const handTable = (n, r) => {
   ];
   for (const end of ends) end.className = "total";
   const units = weight.flatMap((_, k) => [`W₁[${k + 1}]`, "× z"]);
-  const head = make("tr", {}, make("td"), ...["z", ...units].map((name) => make("th", { scope: "col" }, name)));
+  const head = make("tr", {}, make("td", {}), ...["z", ...units].map((text) => (
+    make("th", { scope: "col" }, text))));
   byId("hand").replaceChildren(make("thead", {}, head), make("tbody", {}, ...rows, ...ends));
 };
 const fillHand = (n, r) => {

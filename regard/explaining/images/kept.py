@@ -1,72 +1,49 @@
-"""The page on a picture for a network of the user's own, as ``regard train`` keeps it."""
+"""The look of a network of the user's own, which ``regard train`` kept."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
-from torch import nn
 
+from ...comparison.trained import Trained
 from ...data.tree import shown
 from ...errors import RegardError
-from ...page import Page
+from ...page import Markup
 from ...surgery import plugged
 from ...tasks.image_codec import ImageCodec
 from ..wording import said
+from .looks import Look, answer
 from .numbers import KINDS
-from .pages import Look, answer, write_page
 from .reading import plain_reason, read_large
 from .watching import Pass, watch
 
 
-class Kept(Protocol):
-    """A network with what goes with it."""
-
-    @property
-    def model(self) -> nn.Module:
-        """The network, in eval mode."""
-
-    @property
-    def codec(self) -> Any:
-        """What stands between image files and the network."""
-
-    @property
-    def about(self) -> Mapping[str, Any]:
-        """``data``, ``measures``, ``epochs``."""
-
-
-def explain_kept(kept: Kept, name: str, path: str | os.PathLike[str], language: str = "en") -> Page:
-    """The page of a kept network's look at an image file.
+def look_kept(folder: str | Path, path: Path, *, run_code: bool = False) -> Look:
+    """A kept network's one look at a picture, which it reads as it reads all.
 
     Args:
-        kept: the network.
-        name: of its folder.
+        folder: that ``regard train`` kept it in.
         path: of the image.
-        language: ``en`` or ``zh``.
+        run_code: as of :meth:`regard.comparison.Trained.load`.
 
     Raises:
-        RegardError: a network that is not for images or has none of these mechanisms plugged in,
-            maps too large for a page, or a file that gives no image.
+        RegardError: for a folder without a network, one that is not for images or has none of
+            these mechanisms, or a file that gives no image.
     """
-    return write_page(look_kept(kept, name, Path(os.path.expanduser(path))), language)
-
-
-def look_kept(kept: Kept, name: str, path: Path) -> Look:
-    """A kept network's one look at a picture."""
-    codec = kept.codec
+    kept = Trained.load(folder, run_code=run_code)
+    codec, name = kept.codec, shown(folder)
     if not isinstance(codec, ImageCodec):
-        raise RegardError(f"{shown(name)} is for {codec.kind}, and {shown(path)} is an image")
+        raise RegardError(f"{name} holds a network for {codec.kind}; give it a text")
     large = read_large(path)
     with plain_reason():
         x = codec.normalised(codec.read(str(path))[None])
     passes, scores = watch(kept.model, x, KINDS)
     if not passes:
         raise RegardError(
-            f"{shown(name)} has none of {', '.join(KINDS)} plugged in; "
-            "regard train DATA --with se --out FOLDER makes a network that has"
+            f"{name}: this network has none of {', '.join(KINDS)} plugged in\n"
+            "a page can be of one such as `regard train DATA --with se --out FOLDER` keeps"
         )
     _, channels, height, width = x.shape
     classes = tuple((label, label) for label in codec.classes)
@@ -74,8 +51,8 @@ def look_kept(kept: Kept, name: str, path: Path) -> Look:
             answer(scores, classes)]  # fmt: skip
     moving = passes.get("spatial_transformer")
     moved = moving is not None and torch.equal(moving.given, x[0])
-    levels = _levels(codec, channels)
-    return Look(path.name, large, x, levels, passes, told, [_origin(kept, name, passes)], moved)
+    origin = [_origin(kept, name, passes)]
+    return Look(path.name, large, x, _levels(codec, channels), passes, told, origin, moved)
 
 
 def _levels(codec: ImageCodec, channels: int) -> list[list[float]]:
@@ -84,13 +61,13 @@ def _levels(codec: ImageCodec, channels: int) -> list[list[float]]:
     return pairs if len(pairs) == channels else pairs * channels
 
 
-def _origin(kept: Kept, name: str, passes: Mapping[str, Pass]) -> Any:
+def _origin(kept: Trained, name: str, passes: Mapping[str, Pass]) -> Markup:
     """Which mechanisms, where, and what the network was trained on."""
     sites = {module: site for site, module in plugged(kept.model).mechanisms().items()}
-    at = [f"{kind} ({sites[seen.module]})" for kind, seen in passes.items() if seen.module in sites]
+    at = [f"{kind} ({sites.get(seen.module, 'inside')})" for kind, seen in passes.items()]
     measures = [f"{key} {value:.1%}" for key, value in kept.about["measures"].items()]
     return said(
-        "trained-other", mechanisms=", ".join(at or passes), folder=shown(name),
+        "trained-other", mechanisms=", ".join(at), folder=name,
         data=shown(str(kept.about["data"]["name"])), epochs=len(kept.about["epochs"]),
         measures=", ".join(measures),
     )  # fmt: skip

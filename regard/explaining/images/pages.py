@@ -4,99 +4,45 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ...data.tree import shown
-from ...page import Markup, Page, both, element, embed, image, join
+from ...page import Markup, Page, element, embed, image, join
 from ...page.pixels import upright
-from ..parts import blank, packaged, readout
+from ..parts import blank, packaged, readout, unable
 from ..wording import said, title
 from .controls import one_pixel, transformer
-from .network import CLASSES, GATES, ShippedImages, load_shipped_images, only
-from .numbers import KINDS, numbers_of, packed
-from .reading import Pixels, read_large, read_small
+from .kept import look_kept
+from .looks import Look, look_shipped
+from .network import load_shipped_images
+from .numbers import numbers_of, packed
 from .walk import Section, by_hand, cbam, efficient, ranking, squeeze, squeeze_excite
-from .watching import Pass, watch
+from .watching import Pass
 
 _SCRIPTS = (
     "notation.js", "grids.js",
     *(f"images/{name}.js" for name in
       ("gating", "sampling", "drawing", "telling", "channels", "gallery", "warping", "images")),
 )  # fmt: skip
-_BEST = 3  # classes of an answer
 _SHOWN = 192  # pixels of the screen for the picture as the network sees it
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A network's look at a picture, as the page needs it.
-
-    Args:
-        name: of the picture.
-        large: the picture as it is, uint8 ``[3, H, W]``.
-        x: the picture as the network takes it, ``[1, C, H, W]``.
-        levels: for each channel of ``x`` the numbers of black and of full brightness.
-        passes: what was seen of each mechanism.
-        told: what is said below the picture: how it was read, and the answer.
-        origin: what is said at the end of the network.
-        moved: the Spatial Transformer stands before everything else.
-    """
-
-    name: str
-    large: Pixels
-    x: Tensor
-    levels: list[list[float]]
-    passes: dict[str, Pass]
-    told: list[Markup]
-    origin: list[Markup]
-    moved: bool
-
-
-def explain_picture(path: str | os.PathLike[str], language: str = "en") -> Page:
-    """The page of the shipped network's look at an image file.
-
-    Raises:
-        RegardError: for a file that gives no image.
-    """
-    place = Path(os.path.expanduser(path))
-    return write_page(look_shipped(load_shipped_images(), place), language)
-
-
-def look_shipped(shipped: ShippedImages, path: Path) -> Look:
-    """The shipped network with one gate after the other on."""
-    large = read_large(path)
-    x, negative = read_small(path)
-    passes: dict[str, Pass] = {}
-    answers = []
-    for name in GATES:
-        with only(shipped.network, "spatial_transformer", name):
-            found, scores = watch(shipped.network, x, KINDS)
-        passes |= found
-        answers.append(element("li", f"{name.upper()}: ", answer(scores, CLASSES)))
-    weights = sum(p.numel() for p in shipped.network.parameters())
-    told = [
-        said("seen-shipped"), said("negative") if negative else Markup(""),
-        said("gates-in-turn"), element("ul", *answers),
-    ]  # fmt: skip
-    origin = [
-        said("trained-images", weights=weights, **shipped.facts), said("used-to"), said("strange")
-    ]  # fmt: skip
-    return Look(path.name, large, x, [[0.0, 1.0]], passes, told, origin, moved=True)
-
-
-def answer(scores: Tensor, classes: tuple[tuple[str, str], ...]) -> Markup:
-    """The likeliest classes with their shares; classes have an English and a Chinese name."""
-    shares, best = scores.softmax(0).topk(min(_BEST, len(classes)))
-    pairs = [(f"{share:.0%}", *classes[k]) for share, k in zip(shares, best.tolist(), strict=True)]
-    english = ", ".join(f"{name} {share}" for share, name, _ in pairs)
-    chinese = "，".join(f"{name} {share}" for share, _, name in pairs)
-    return both(english, chinese)
+def explain_picture(
+    path: str | os.PathLike[str],
+    *,
+    on: str | Path | None = None,
+    language: str = "en",
+    run_code: bool = False,
+) -> Page:
+    """The page of a network's look at an image file; arguments and errors as of ``explain``."""
+    place = Path(path).expanduser()
+    if on is None:
+        return write_page(look_shipped(load_shipped_images(), place), language)
+    return write_page(look_kept(on, place, run_code=run_code), language)
 
 
 def write_page(look: Look, language: str = "en") -> Page:
@@ -112,7 +58,7 @@ def write_page(look: Look, language: str = "en") -> Page:
     page.include(
         packaged("explain.css", "images/images.css"), packaged(*_SCRIPTS)
     )  # fmt: skip
-    page.add(title("picture-title"), _pictures(look), *look.told, readout())
+    page.add(title("picture-title"), unable(), _pictures(look), *look.told, readout())
     for number, (heading, parts) in enumerate(_sections(look, numbers), 1):
         page.add(title(heading, number), *parts)
     page.add(title("origin-title"), *_origin(look, numbers))
@@ -175,6 +121,5 @@ def _origin(look: Look, numbers: dict[str, Any]) -> list[Markup]:
     return [
         element("div", join(*told), id="check", class_="note", hidden=True),
         *look.origin,
-        element("noscript", said("script")),
         embed("numbers", numbers),
     ]
