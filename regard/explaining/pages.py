@@ -61,14 +61,13 @@ def explain(
             raise RegardError(f"{text} is an image, and to={to!r} is for texts; leave it out")
         return explain_picture(text, on=on, language=language, run_code=run_code)
     subject = subject_of(load_shipped()) if on is None else load_subject(on, run_code=run_code)
-    return write_page(subject, numbers_of(subject, os.fspath(text), to), language)
+    numbers = numbers_of(subject, os.fspath(text), to)
+    name = " → ".join(" ".join(one.split()) for one in (os.fspath(text), to) if one is not None)
+    return write_page(subject, numbers, name, language)
 
 
-def write_page(subject: Subject, numbers: dict[str, Any], language: str = "en") -> Page:
-    """The page of given numbers."""
-    name = " ".join(numbers["keys"])
-    if numbers["place"] == "cross":
-        name += " → " + " ".join(numbers["queries"])
+def write_page(subject: Subject, numbers: dict[str, Any], name: str, language: str = "en") -> Page:
+    """The page of given numbers; ``name`` is what was explained."""
     page = Page(f"{name} · attention 注意力", language, title("lead"), bilingual=True)
     page.include(packaged("explain.css"), packaged(*_SCRIPTS))
     page.add(title("whole"), unable(), whole(), controls(numbers), readout())

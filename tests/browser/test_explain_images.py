@@ -44,9 +44,12 @@ def column(page, grid, place):
 def pixels(page, canvas):
     """What is drawn, red of each pixel from 0 to 1."""
     height, width, data = page.evaluate(
-        "id => { const c = document.getElementById(id); const d = c.getContext('2d')"
-        ".getImageData(0, 0, c.width, c.height).data;"
-        " return [c.height, c.width, [...d].filter((_, i) => i % 4 === 0)]; }",
+        "id => { const c = document.getElementById(id), k = document.createElement('canvas');"
+        " Object.assign(k, { width: c.width, height: c.height });"
+        " const drawing = k.getContext('2d', { willReadFrequently: true });"
+        " drawing.drawImage(c, 0, 0);"
+        " const { data } = drawing.getImageData(0, 0, k.width, k.height);"
+        " return [k.height, k.width, [...data].filter((_, i) => i % 4 === 0)]; }",
         canvas,
     )
     return torch.tensor(data).view(height, width) / 255

@@ -15,7 +15,8 @@ def html():
 
 def test_hostile_text_is_text():
     page = regard.explain("<script>alert(1)</script>").html()
-    assert "alert(1)" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; · attention" in page
+    assert "<script>alert" not in page
     assert page.count("<script") == 2
 
 
@@ -62,3 +63,8 @@ def test_the_command_writes_the_page(tmp_path, capsys):
     assert '"place": "cross"' in place.read_text(encoding="utf-8")
     assert main(["explain", " ", "--out", str(place)]) == 1
     assert main(["explain", "a", "--out", "page.pdf"]) == 1
+
+
+def test_the_title_is_the_text_as_it_was_given():
+    page = regard.explain("我喜欢 \n 喝茶。", "I like tea.")
+    assert page.title == "我喜欢 喝茶。 → I like tea. · attention 注意力"

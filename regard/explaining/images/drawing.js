@@ -3,7 +3,7 @@ const rgb = ([red, green, blue]) => `rgb(${red} ${green} ${blue})`;
 const share = (x, low, high) => (high > low ? (x - low) / (high - low) : 0.5);
 const fillPixels = (canvas, { height, width }, colour) => {
   Object.assign(canvas, { width, height });
-  const drawing = canvas.getContext("2d", { willReadFrequently: true });
+  const drawing = canvas.getContext("2d");
   const pixels = drawing.createImageData(width, height);
   for (let n = 0; n < height * width; n += 1) pixels.data.set([...colour(n), 255], 4 * n);
   drawing.putImageData(pixels, 0, 0);
@@ -20,7 +20,7 @@ const drawPicture = (canvas, picture, levels) => fillPixels(canvas, picture, (n)
 
 const drawOver = (canvas, under, over, strength) => {
   Object.assign(canvas, { width: 256, height: Math.round((256 * under.height) / under.width) });
-  const drawing = canvas.getContext("2d", { willReadFrequently: true });
+  const drawing = canvas.getContext("2d");
   drawing.imageSmoothingEnabled = false;
   drawing.drawImage(under, 0, 0, canvas.width, canvas.height);
   drawing.globalAlpha = strength;
@@ -33,7 +33,7 @@ const drawGrid = (canvas, picture, size, sourceAt, chosen) => {
   const zoom = 256 / picture.width;
   const inner = [256, zoom * picture.height];
   Object.assign(canvas, { width: 256 * (1 + 2 * ROOM), height: inner[1] * (1 + 2 * ROOM) });
-  const drawing = canvas.getContext("2d", { willReadFrequently: true });
+  const drawing = canvas.getContext("2d");
   drawing.imageSmoothingEnabled = false;
   drawing.translate(ROOM * inner[0], ROOM * inner[1]);
   drawing.drawImage(picture.canvas, 0, 0, ...inner);

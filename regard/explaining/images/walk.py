@@ -55,12 +55,14 @@ def efficient(numbers: dict[str, Any]) -> Section:
 def ranking(names: dict[str, dict[str, Any]]) -> Section:
     """Gates of every kind on this page, the largest first, and what they do to two maps."""
     top = format(max(numbers["top"] for numbers in names.values()), "g")
-    bars = [element("div", id=f"bars-{name}") for name in names]
-    ends = [element("div", id=f"ends-{name}", class_="ends") for name in names]
-    return "sorted-title", [
-        said("sorted", top=top), element("div", *bars, class_="columns"),
-        element("div", *ends, class_="columns"),
+    each = [
+        element(
+            "div", element("div", id=f"bars-{name}"),
+            element("div", id=f"ends-{name}", class_="ends"),
+        )
+        for name in names
     ]  # fmt: skip
+    return "sorted-title", [said("sorted", top=top), element("div", *each, class_="columns")]
 
 
 def by_hand(channels: int, names: dict[str, dict[str, Any]]) -> Section:
@@ -80,6 +82,7 @@ def cbam(numbers: dict[str, Any], maps: dict[str, Any]) -> Iterator[Section]:
     spatial = numbers["spatial"]
     products = sum(len(kernel) ** 2 for kernel in spatial["kernels"])
     norm = spatial["factor"] != 1 or spatial["shift"] != 0
+    between = {name: _three(spatial[name]) for name in ("factor", "shift")}
     both_ways = line("M_c = σ ( MLP ( mean ) + MLP ( max ) )")
     yield "cbam-channel-title", [
         math(both_ways), said("cbam-channel"),
@@ -91,7 +94,7 @@ def cbam(numbers: dict[str, Any], maps: dict[str, Any]) -> Iterator[Section]:
         math(line(f"M_s = σ ( {'BN (' if norm else ''} conv_7×7 ( [ max ; mean ] ) "
                   f"{')' if norm else ''} )")),
         said("cbam-space", channels=maps["shape"][0], products=products),
-        said("cbam-norm", factor=spatial["factor"], shift=spatial["shift"]) if norm else Markup(""),
+        said("cbam-norm", **between) if norm else Markup(""),
         _side(grid("space-max", "max"), grid("space-mean", "mean"),
               grid("space-gate", element("span", "M", element("sub", "s")))),
         element("figure", element("canvas", id="over", role="img"),
@@ -99,6 +102,10 @@ def cbam(numbers: dict[str, Any], maps: dict[str, Any]) -> Iterator[Section]:
         said("cbam-kernels"),
         _side(*(grid(f"kernel-{name}", name) for name in spatial["order"])),
     ]  # fmt: skip
+
+
+def _three(number: float) -> str:
+    return f"{number:.3f}".replace("-", "−")
 
 
 def _sigmoid(numbers: dict[str, Any]) -> list[Markup]:
