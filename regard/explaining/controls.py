@@ -18,7 +18,7 @@ def controls(numbers: dict[str, Any]) -> Markup:
     native = numbers["native"]
     causal = None
     if numbers["place"] == "self":
-        causal = _box("causal", both("causal mask", "因果遮罩"), False)
+        causal = _box("causal", both("causal mask", "因果掩码"), False)
     return element(
         "div",
         _scores(native["score"], ["dot", *numbers["scores"]]),

@@ -35,7 +35,7 @@ const describe = (s, f) => {
     ...projection("K", "key", "keys", "keys"),
     ...projection("V", "value", "keys", "keys"),
     ["scores", "S", s.queries, s.keys, f.scores, () => s.head.scores],
-    ["logits", "S ÷ √d", s.queries, s.keys, f.logits, () => s.head.logits],
+    ["logits", "S′", s.queries, s.keys, f.logits, () => s.head.logits],
     ["weights", "A", s.queries, s.keys, f.weights, () => s.head.weights, 1],
     ["z", "Z", s.queries, narrow, f.z, () => s.head.z],
     ["joined", `[Z₁ … Z${sub(s.numbers.heads - 1)}]`, s.queries, wide, f.joined, () => s.all.joined],
@@ -88,8 +88,9 @@ const start = () => {
     s.update();
     byId("temperature-now").textContent = s.setting.temperature.toFixed(1);
     byId("scaled").disabled = s.setting.score !== "dot";
+    const now = [s.setting.score, s.head.divisor === 1 ? "undivided" : "divided"];
     for (const note of document.querySelectorAll("[data-for]")) {
-      note.hidden = note.dataset.for !== s.setting.score;
+      note.hidden = !now.includes(note.dataset.for);
     }
     byId("head").value = s.index;
     byId("query").value = s.query;

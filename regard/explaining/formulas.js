@@ -1,6 +1,10 @@
 // What a cell says of itself: row, column, and its formula with the numbers in it.
 const added = (biases, j) => (biases ? ` + ${inBrackets(biases[j])}` : "");
-const power = (x) => (x >= 1e6 ? x.toExponential(2) : x.toFixed(DIGITS));
+// Small ones have four digits too, for shares are made of them.
+const power = (x) => {
+  if (x === 0) return "0";
+  return x >= 1e6 ? x.toExponential(2) : x < 1 ? x.toPrecision(4) : x.toFixed(DIGITS);
+};
 const column = (matrix, j) => matrix.map((row) => row[j]);
 const words = {
   en: {
@@ -56,9 +60,10 @@ const formulas = (s) => ({
   },
   logits: (i, j) => {
     const { scores, logits, divisor } = s.head;
-    const start = `[${s.queries[i]} → ${s.keys[j]}]`;
+    const start = `S′[${s.queries[i]} → ${s.keys[j]}]`;
     if (logits[i][j] === -Infinity) return `${start} = −∞ (${word("masked")})`;
     const below = Number.isInteger(divisor) ? divisor : shown(divisor);
+    if (divisor === 1) return `${start} = ${shown(logits[i][j])}`;
     return `${start} = ${shown(scores[i][j])} ÷ ${below} = ${shown(logits[i][j])}`;
   },
   weights: (i, j) => {

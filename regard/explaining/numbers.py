@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.text.vocabulary import BEGIN
+from ..data.text.vocabulary import BEGIN, UNKNOWN
 from ..errors import RegardError
 from ..mechanisms.multihead import MultiHeadAttention
 from ..ops import attend, using
@@ -47,6 +47,7 @@ def numbers_of(subject: Subject, text: str, to: str | None = None) -> dict[str, 
             "place": place,
             "queries": queries.tokens,
             "keys": keys.tokens,
+            "unknown": _unknown(keys, queries),
             "heads": attention.heads,
             "native": _native(attention),
             "own": subject.own,
@@ -60,6 +61,12 @@ def numbers_of(subject: Subject, text: str, to: str | None = None) -> dict[str, 
                 "z": _expected(subject, place, {"on": on, "off": off}),
             },
         }
+
+
+def _unknown(*texts: Read) -> list[str]:
+    """The tokens, each once, for which the network has no vector of their own."""
+    pairs = (pair for text in texts for pair in zip(text.tokens, text.ids, strict=True))
+    return list(dict.fromkeys(token for token, number in pairs if number == UNKNOWN))
 
 
 def _native(attention: MultiHeadAttention) -> dict[str, Any]:

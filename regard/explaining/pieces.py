@@ -35,6 +35,12 @@ def ids_of(pieces: list[str], vocabulary: Vocabulary) -> list[int]:
     return [numbers.get(piece.lower(), UNKNOWN) for piece in pieces]
 
 
+def visible(piece: str) -> str:
+    """A piece as it is shown: what has no shape, such as the joiners in emoji, by its number."""
+    shapeless = not piece.isprintable() or "\ufe00" <= piece <= "\ufe0f"
+    return " ".join(f"U+{ord(letter):04X}" for letter in piece) if shapeless else piece
+
+
 def read_pieces(text: str, vocabulary: Vocabulary, what: str = "the text") -> list[str]:
     """The pieces of a text for a page.
 

@@ -12,7 +12,7 @@ from torch import nn
 from ..data.text import Vocabulary
 from ..mechanisms._scores import core
 from ..networks.sequences import LayerSetting, Transformer
-from .pieces import ids_of, read_pieces
+from .pieces import ids_of, read_pieces, visible
 from .subject import Read, Subject
 from .wording import said
 
@@ -71,7 +71,7 @@ def subject_of(shipped: Shipped) -> Subject:
 
     def read(text: str, side: str, what: str) -> Read:
         pieces = read_pieces(text, shipped.vocabulary, what)
-        return Read(pieces, ids_of(pieces, shipped.vocabulary))
+        return Read([visible(piece) for piece in pieces], ids_of(pieces, shipped.vocabulary))
 
     encoder, decoder = shipped.network.encoder.layers[0], shipped.network.decoder.layers[0]
     return Subject(

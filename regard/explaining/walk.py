@@ -15,9 +15,9 @@ Section = tuple[Markup, list[Markup]]
 
 
 def whole() -> Markup:
-    """All of it in one formula."""
+    """All of it in one formula, and what its letters are."""
     inside = fraction(line("Q K^⊤"), root(line("d")))
-    return math(line("Z = softmax ("), inside, line(") V"))
+    return join(math(line("Z = softmax ("), inside, line(") V")), said("in-a-line"))
 
 
 def sizes(numbers: dict[str, Any]) -> dict[str, Any]:
@@ -39,6 +39,7 @@ def inputs(numbers: dict[str, Any]) -> Iterator[Section]:
         [
             token_list(numbers["keys"]),
             said("own-tokens" if numbers["own"] else "tokens", **size),
+            *_unknown(numbers["unknown"]),
             *first,
             grid("x", "X"),
             *(from_other if cross else [own]),
@@ -60,15 +61,21 @@ def one_head(numbers: dict[str, Any]) -> Iterator[Section]:
     """Scores, shares, and their weighted sum."""
     own = "own-" if numbers["own"] else ""
     masked = "unmasked" if numbers["place"] == "cross" else f"{own}masked"
-    share = fraction(_exponential("s_ij"), join(line("Σ_m"), _exponential("s_im")))
+    share = fraction(_exponential("s_ij^′"), join(line("Σ_m"), _exponential("s_im^′")))
     yield title("scores-title"), [said("scores"), *_scores(own), grid("scores", "S")]
     yield (
         title("logits-title"),
-        [said("root", **sizes(numbers)), said(masked), grid("logits", "S ÷ √d")],
+        [
+            element("div", math(line("s_ij^′ = s_ij ÷"), root(line("d"))), data_for="divided"),
+            element("div", math(line("s_ij^′ = s_ij")), data_for="undivided", hidden=True),
+            said("root", **sizes(numbers)),
+            said(masked),
+            grid("logits", "S′"),
+        ],
     )
     yield (
         title("weights-title"),
-        [math(line("A_ij ="), share), said("temperature"), grid("weights", "A")],
+        [math(line("A_ij ="), share), said("softmax"), said("temperature"), grid("weights", "A")],
     )
     yield title("z-title"), [math(line("z_i = Σ_j A_ij v_j")), said("z"), grid("z", "Z")]
 
@@ -126,7 +133,7 @@ def _three(named: Iterator[tuple[str, Markup | str]], class_: str) -> Markup:
 def _scores(own: str) -> Iterator[Markup]:
     """The formula of each score; the script shows that of the chosen one."""
     cosine = fraction(line("q_i · k_j"), line("‖ q_i ‖ × ‖ k_j ‖"))
-    yield element("div", math(line("s_ij = q_i · k_j")), data_for="dot")
+    yield element("div", math(line("s_ij = q_i · k_j")), said("dot"), data_for="dot")
     yield element(
         "div", math(line("s_ij = c"), cosine), said(f"{own}cosine"), data_for="cosine", hidden=True
     )
@@ -138,9 +145,16 @@ def _exponential(name: str) -> Markup:
     return power(line("e"), line(f"{name} ÷ T"))
 
 
+def _unknown(tokens: list[str]) -> list[Markup]:
+    """What the network does not tell apart, if there is any."""
+    return [said("unknown", tokens=", ".join(tokens))] if tokens else []
+
+
 def _sheet() -> Markup:
-    heads = ("", "k", "q · k", "s = q·k ÷ √d", "e^(s ÷ T)", "A", "v")
-    cells = [element("th", text, scope="col") if text else element("td") for text in heads]
+    score = _either(dot="s = q · k", cosine="s", additive="s")
+    divided = _either(divided="s′ = s ÷ √d", undivided="s′ = s")
+    heads = ("k", score, divided, "e^(s′ ÷ T)", "A", "v")
+    cells = [element("td"), *(element("th", text, scope="col") for text in heads)]
     return element(
         "div",
         element("table", element("thead", element("tr", *cells)), element("tbody"), id="hand"),
@@ -149,3 +163,8 @@ def _sheet() -> Markup:
         role="group",
         aria_label="The computation by hand · 手算表",
     )
+
+
+def _either(**named: str) -> Markup:
+    """What stands there under a setting; the script shows one of them."""
+    return join(*(element("span", text, data_for=name) for name, text in named.items()))

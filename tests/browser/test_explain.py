@@ -192,3 +192,27 @@ def test_by_hand_gives_z(visit, own):
     assert page.inner_text("#hand-q").startswith("q₂ = (")
     z = page.inner_text("#hand-z").replace("−", "-").rpartition("= (")[2].rstrip(")").split(", ")
     assert [float(x) for x in z] == read(page, "z")[1]
+
+
+@pytest.mark.parametrize("score", ["dot", "cosine", "additive"])
+def test_the_sheet_can_be_followed_from_what_it_shows(visit, own, score):
+    page = visit(own)
+    page.check(f"[name=score][value={score}]")
+    rows = [row.query_selector_all("td") for row in page.query_selector_all("#hand tbody tr")[:-1]]
+    cells = [[cell.inner_text().replace("−", "-").strip("()") for cell in row] for row in rows]
+    scaled = score == "dot"
+    for _, s, divided, power, *_ in cells:
+        assert float(s) / (2 if scaled else 1) == pytest.approx(float(divided), abs=0.001)
+        assert math.exp(float(divided)) == pytest.approx(float(power), rel=0.001)
+    total = sum(float(row[3]) for row in cells)
+    shares = [float(row[3]) / total for row in cells]
+    assert shares == pytest.approx([float(row[4]) for row in cells], abs=0.001)
+    values = [list(map(float, row[5].split(", "))) for row in cells]
+    columns = zip(*values, strict=True)
+    z = [sum(a * v for a, v in zip(shares, column, strict=True)) for column in columns]
+    assert z == pytest.approx(read(page, "z")[0], abs=0.002)
+    heads = page.inner_text("#hand thead")
+    assert ("s′ = s ÷ √d" in heads) == scaled
+    if scaled:
+        page.uncheck("#scaled")
+        assert "s′ = s ÷ √d" not in page.inner_text("#hand thead")

@@ -68,3 +68,8 @@ def test_the_command_writes_the_page(tmp_path, capsys):
 def test_the_title_is_the_text_as_it_was_given():
     page = regard.explain("我喜欢 \n 喝茶。", "I like tea.")
     assert page.title == "我喜欢 喝茶。 → I like tea. · attention 注意力"
+
+
+def test_words_that_the_network_does_not_know_are_named(html):
+    assert "begin as one" not in html
+    assert "does not know ب, ح: all of these begin as one" in regard.explain("بحب").html()

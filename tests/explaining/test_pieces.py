@@ -2,7 +2,7 @@ import pytest
 
 from regard.data.text import Vocabulary
 from regard.errors import RegardError
-from regard.explaining.pieces import ids_of, read_pieces, split_pieces
+from regard.explaining.pieces import ids_of, read_pieces, split_pieces, visible
 
 
 @pytest.fixture
@@ -37,3 +37,8 @@ def test_a_special_token_in_a_text_is_no_special_token(vocabulary):
 def test_no_text_and_too_much_are_refused(vocabulary, text, words):
     with pytest.raises(RegardError, match=words):
         read_pieces(text, vocabulary)
+
+
+def test_what_has_no_shape_is_shown_by_its_number():
+    joined = split_pieces("👩‍👧 e\ufe0f", set())
+    assert [visible(piece) for piece in joined] == ["👩", "U+200D", "👧", "e", "U+FE0F"]
