@@ -1,4 +1,4 @@
-"""Weights as they meet their values: which axis of a product's operand is summed over."""
+"""Weights as they meet their values: which of their axes is summed over."""
 
 from __future__ import annotations
 
@@ -24,12 +24,40 @@ def operands_of(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
     return given if len(given) == 2 and all(isinstance(t, Tensor) for t in given) else []
 
 
-def summed(name: str, args: tuple[Any, ...], weights: Tensor, place: int) -> Tensor | None:
-    """The operand at ``place`` as weights ``[…, Nq, Nk]``: keys are what the product sums over.
+_Form = Callable[[Tensor], Tensor]
 
-    A view, so that a gradient goes with it. None where nothing is summed over.
+
+def summed(name: str, args: tuple[Any, ...], weights: Tensor, place: int) -> _Form | None:
+    """From the operand at ``place`` to ``[…, Nq, Nk]``: keys are what the product sums over.
+
+    The gradient of the operand takes the same way. None where nothing is summed over.
     """
     return _FORMS[name](args, weights, place)
+
+
+def of_vectors(weights: Tensor, values: Tensor) -> _Form | None:
+    """From one weight for each vector to ``[B, Nq, Nk]``, where a product entry by entry has that.
+
+    Additive attention is often written so, with a sum over the vectors after it. It is told from
+    branch weights by its axes, and by which of them sums to one.
+
+    Args:
+        weights: ``[B, Nk, 1]``, ``[Nk, B, 1]``, or of several queries ``[B, Nq, Nk, 1]``.
+        values: ``[B, Nk, D]``, ``[Nk, B, D]`` or ``[B, 1, Nk, D]``.
+    """
+    if weights.dim() != values.dim() or weights.shape[-1] != 1 or values.shape[-1] == 1:
+        return None
+    if weights.dim() == 3 and weights.shape[:2] == values.shape[:2]:
+        if _sums_to_one(weights, 1):
+            return partial(torch.transpose, dim0=1, dim1=2)
+        return partial(torch.permute, dims=(1, 2, 0)) if _sums_to_one(weights, 0) else None
+    shared = weights.dim() == 4 and values.shape[1] == 1 and weights.shape[2] == values.shape[2]
+    return partial(torch.squeeze, dim=-1) if shared and _sums_to_one(weights, 2) else None
+
+
+def _sums_to_one(weights: Tensor, axis: int) -> bool:
+    sums = weights.detach().float().sum(axis)
+    return weights.shape[axis] > 1 and bool((sums - 1).abs().max() < 0.01)
 
 
 def weighed(name: str, args: tuple[Any, ...], place: int) -> Callable[[Tensor], Tensor]:
@@ -40,30 +68,34 @@ def weighed(name: str, args: tuple[Any, ...], place: int) -> Callable[[Tensor], 
     return partial(torch.transpose, dim0=-2, dim1=-1) if place else as_it_is
 
 
-def _of_matmul(args: tuple[Any, ...], weights: Tensor, place: int) -> Tensor:
+def _of_matmul(args: tuple[Any, ...], weights: Tensor, place: int) -> _Form:
+    return partial(_oriented, turned=bool(place))
+
+
+def _oriented(weights: Tensor, turned: bool) -> Tensor:
     if weights.dim() == 1:
         return weights[None, None]
-    oriented = weights.transpose(-2, -1) if place else weights
+    oriented = weights.transpose(-2, -1) if turned else weights
     return oriented[None] if oriented.dim() == 2 else oriented
 
 
-def _of_linear(args: tuple[Any, ...], weights: Tensor, place: int) -> Tensor | None:
+def _of_linear(args: tuple[Any, ...], weights: Tensor, place: int) -> _Form | None:
     return None if place else _of_matmul(args, weights, 0)
 
 
-def _of_convolution(args: tuple[Any, ...], weights: Tensor, place: int) -> Tensor | None:
+def _of_convolution(args: tuple[Any, ...], weights: Tensor, place: int) -> _Form | None:
     """Entries of a memory, in the axis of the channels: a convolution of one pixel sums over it."""
     if place or weights.dim() != args[1].dim() or any(n > 1 for n in args[1].shape[2:]):
         return None
-    return weights.flatten(2).transpose(1, 2)
+    return lambda x: x.flatten(2).transpose(1, 2)
 
 
-def _of_einsum(args: tuple[Any, ...], weights: Tensor, place: int) -> Tensor | None:
+def _of_einsum(args: tuple[Any, ...], weights: Tensor, place: int) -> _Form | None:
     axes = _axes(args, place)
     if axes is None:
         return None
-    flat = _ordered(weights, axes.batch, axes.keys, axes.mine).transpose(-2, -1)
-    return flat[None] if flat.dim() == 2 else flat
+    ordered = partial(_ordered, batch=axes.batch, keys=axes.keys, term=axes.mine)
+    return lambda x: _oriented(ordered(x), turned=True)
 
 
 class _Axes(NamedTuple):
@@ -108,7 +140,7 @@ def _spelled(term: str, x: Tensor) -> str:
     return term.replace("...", ascii_uppercase[26 - missing :] if missing else "")
 
 
-_FORMS: Mapping[str, Callable[[tuple[Any, ...], Tensor, int], Tensor | None]] = {
+_FORMS: Mapping[str, Callable[[tuple[Any, ...], Tensor, int], _Form | None]] = {
     "matmul": _of_matmul,
     "__matmul__": _of_matmul,
     "bmm": _of_matmul,

@@ -1,7 +1,8 @@
 """Softmax and sigmoid, followed to what they weigh: so attention is seen whoever wrote it.
 
 - What comes from a softmax and meets other numbers in a matrix product is ``weights``.
-- What comes from a softmax and multiplies something larger, entry by entry, is ``shares``.
+- What comes from a softmax and multiplies something larger, entry by entry, is ``shares``; but
+  ``weights`` where it has one number for each of many vectors, as additive attention is written.
 - What comes from a sigmoid and multiplies a larger map is a ``gate``; in a product of two things
   that are not parameters it is ``weights`` (sigmoid attention).
 
@@ -11,16 +12,16 @@ which it is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from .contracting import PRODUCTS, operands_of, summed, weighed
+from .contracting import PRODUCTS, of_vectors, operands_of, summed, weighed
 from .finding import Kind
-from .places import Tokens
+from .places import Tokens, as_it_is
 from .softmaxes import Softmaxes
 
 Origin = Literal["softmax", "sigmoid"]
@@ -47,12 +48,14 @@ class Meeting(NamedTuple):
 
     Args:
         kind: of map.
-        values: the map.
+        source: the map as the model has it, so that a gradient goes with it.
+        form: from that to weights ``[…, Nq, Nk]``.
         tokens: the values that weights meet.
     """
 
     kind: Kind
-    values: Tensor
+    source: Tensor
+    form: Callable[[Tensor], Tensor] = as_it_is
     tokens: Tokens | None = None
 
 
@@ -103,11 +106,11 @@ class Trails:
                 self._mark(out, _Trail("softmax"))  # mixed over heads
                 continue
             read = weights if trail.read is None else trail.read
-            found = None if trail.met else summed(name, args, read, place)
-            if found is not None:
+            form = None if trail.met else summed(name, args, read, place)
+            if form is not None:
                 self._mark(weights, replace(trail, met=True))
                 tokens = Tokens(other, weighed(name, args, place), weights=weights)
-                yield Meeting("weights", found, tokens)
+                yield Meeting("weights", read, form, tokens)
 
     def _times(self, args: tuple[Any, ...], out: Any) -> Iterator[Meeting]:
         for gate, other in (args, args[::-1]):
@@ -117,6 +120,8 @@ class Trails:
             read = gate if trail.read is None else trail.read
             if not isinstance(other, Tensor) or other.dim() == 0:
                 self._mark(out, _Trail(trail.origin))
+            elif trail.origin == "softmax" and (form := of_vectors(read, other)) is not None:
+                yield Meeting("weights", read, form)
             elif trail.origin == "softmax" and other.numel() <= read.numel():
                 self._mark(out, _Trail("softmax"))
             elif trail.origin == "softmax":

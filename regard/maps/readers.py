@@ -28,8 +28,8 @@ class Seen:
         kind: of map.
         values: the map, or weights that can be written out.
         frame: height and width of what is sampled.
-        gradient: from the gradient of the call's output to that of the weights.
-        source: the tensor that the model has as a gate.
+        gradient: from the gradient of the source, else of the call's output, to that of weights.
+        source: the tensor that the model has as a gate, or as weights in an order of its own.
         tokens: what weights were made of and meet.
     """
 

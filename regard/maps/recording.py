@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from .compiled import refuse_compiled, uncompiled
 from .finding import Map
-from .following import Trails
+from .following import Meeting, Trails
 from .keeping import Keep
 from .places import Places
 from .readers import NAMED, READERS, Seen
@@ -141,12 +141,9 @@ class Recording:
             with torch.no_grad():
                 found.gradients.append(weights.kept(self.keep)[0])
 
-        if isinstance(seen.values, Tensor):
-            if seen.values.requires_grad:
-                seen.values.register_hook(lambda g: keep(dense(g)))
-        elif seen.gradient is not None and out.requires_grad:
-            to_weights = seen.gradient
-            out.register_hook(lambda g: keep(to_weights(g)))
+        origin, to_weights = out if seen.source is None else seen.source, seen.gradient
+        if to_weights is not None and origin.requires_grad:
+            origin.register_hook(lambda g: keep(to_weights(g)))
 
 
 class _Watch(TorchFunctionMode):
@@ -177,9 +174,8 @@ class _Watch(TorchFunctionMode):
                 shares = seen.kind == "gate" and self.trails.origin(seen.source) == "softmax"
                 self.found.take(self.site, replace(seen, kind="shares") if shares else seen, out)
         else:
-            for kind, values, tokens in self.trails.follow(name, args, kwargs, out):
-                seen = Seen(kind, self._with_heads(values), tokens=tokens)
-                self.found.take(self.site, seen, out)
+            for met in self.trails.follow(name, args, kwargs, out):
+                self.found.take(self.site, self._seen(met), out)
             self.found.tracks.follow(func, name, args, kwargs, out)
         return out
 
@@ -193,12 +189,23 @@ class _Watch(TorchFunctionMode):
         """The innermost module of the model that is running."""
         return next((s for m in reversed(self.inside) if (s := self.names.get(m, ""))), "")
 
-    def _with_heads(self, values: Tensor) -> Tensor:
+    def _seen(self, met: Meeting) -> Seen:
         """``nn.MultiheadAttention`` folds heads into the batch where it writes weights out."""
         module = self.inside[-1] if self.inside else None
-        if isinstance(module, nn.MultiheadAttention) and values.dim() == 3:
-            return values.unflatten(0, (-1, module.num_heads))
-        return values
+        heads = module.num_heads if isinstance(module, nn.MultiheadAttention) else None
+
+        def formed(x: Tensor) -> Tensor:
+            x = met.form(x)
+            return x.unflatten(0, (-1, heads)) if heads and x.dim() == 3 else x
+
+        gradient = (lambda g: dense(formed(g))) if met.kind == "weights" else None
+        return Seen(
+            met.kind,
+            formed(met.source),
+            gradient=gradient,
+            source=met.source,
+            tokens=met.tokens,
+        )
 
 
 @cache

@@ -42,10 +42,20 @@ class Sanity:
         """Whether the heat is another one once all weights are shuffled."""
         return abs(self.correlations[-1]) < ALIKE
 
+    @property
+    def still(self) -> bool:
+        """Whether the answer is the same whatever is taken away, so that nothing is tested."""
+        return len({*self.curves.deletion, *self.curves.insertion}) == 1
+
     def sentence(self) -> str:
         """Whether the heat tells anything, and why."""
         if self.flat:
             return "It tells nothing: it is the same everywhere."
+        if self.still:
+            return (
+                "It cannot be judged: the answer stays the same whatever is taken away, as where "
+                "the network knows none of the words."
+            )
         count = len(self.curves.random_gaps)
         alike = page.signed(f"rank correlation {self.correlations[-1]:.2f}")
         gap = page.signed(f"{self.curves.gap:+.2g} against a mean of {self._mean_gap():+.2g}")

@@ -56,3 +56,37 @@ def test_without_a_backward_there_is_none():
     with record(attention, gradients=True) as maps:
         attention(x, x, x)
     assert maps[0].gradient is None
+
+
+@pytest.mark.parametrize("form", ["bij,bjd->bid", "bji,bjd->bid", "ijb,jbd->ibd"])
+def test_it_is_there_in_whatever_order_an_einsum_has_the_axes(form):
+    torch.manual_seed(0)
+    axes = form[:3]
+    x = torch.randn([{"b": 2, "i": 5, "j": 6}[a] for a in axes], requires_grad=True)
+    v = torch.randn([{"b": 2, "j": 6, "d": 3}[a] for a in form[4:7]])
+
+    class Mixing(nn.Module):
+        def forward(self, x):
+            self.weights = x.softmax(axes.index("j"))
+            self.weights.retain_grad()
+            return torch.einsum(form, self.weights, v)
+
+    model = Mixing()
+    with record(model, gradients=True) as maps:
+        out = model(x)
+    out.square().sum().backward()
+    order = [axes.index(a) for a in "bij"]
+    torch.testing.assert_close(maps[0].values, model.weights.detach().permute(order))
+    torch.testing.assert_close(maps[0].gradient, model.weights.grad.permute(order))
+
+
+def test_multi_head_attention_has_the_same_one_whether_it_gives_its_weights_or_not():
+    torch.manual_seed(0)
+    attention, x = nn.MultiheadAttention(8, 4, batch_first=True), torch.randn(2, 3, 8)
+    gradients = []
+    for wanted in (True, False):
+        with record(attention, gradients=True) as maps:
+            out, _ = attention(x, x, x, need_weights=wanted)
+        out.square().sum().backward()
+        gradients.append(maps[0].gradient)
+    torch.testing.assert_close(*gradients)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from regard.maps import record
+from regard.maps import Keep, record
 
 
 @pytest.fixture
@@ -87,3 +87,52 @@ def test_a_band_of_weights_is_followed_through_padding_and_striding():
         by_hand[row, row : row + 3] = scores[0, row].softmax(-1)
     torch.testing.assert_close(seen.values[0], by_hand)
     torch.testing.assert_close(seen.values @ values, out)
+
+
+class Summing(nn.Module):
+    """Vectors times one weight each, added up, as additive attention is often written."""
+
+    def __init__(self, axis):
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, scores, values):
+        return (scores.softmax(self.axis) * values).sum(self.axis)
+
+
+@pytest.mark.parametrize(
+    ("scores", "values", "axis", "order"),
+    [
+        ((2, 5, 1), (2, 5, 3), 1, (0, 2, 1)),
+        ((5, 2, 1), (5, 2, 3), 0, (1, 2, 0)),
+        ((1, 5, 1), (1, 5, 3), 1, (0, 2, 1)),
+    ],
+)
+def test_one_weight_for_each_vector_is_a_query_over_keys(scores, values, axis, order):
+    torch.manual_seed(0)
+    scores, values = torch.randn(scores, requires_grad=True), torch.randn(values)
+    with record(model := Summing(axis), gradients=True) as found:
+        out = model(scores, values)
+    (seen,) = found
+    assert seen.kind == "weights"
+    torch.testing.assert_close(seen.values, scores.softmax(axis).detach().permute(order))
+    torch.testing.assert_close((seen.values @ values.movedim(axis, 1))[:, 0], out.detach())
+    out.sum().backward()
+    torch.testing.assert_close(seen.gradient, values.sum(-1).movedim(axis, 1)[:, None])
+
+
+@pytest.mark.parametrize("width", [3, 30])
+def test_so_are_weights_of_several_queries_at_once(width):
+    scores, values = torch.randn(2, 4, 5, 1), torch.randn(2, 1, 5, width)
+    with record(model := Summing(2)) as found:
+        model(scores, values)
+    (seen,) = found
+    assert seen.kind == "weights"
+    torch.testing.assert_close(seen.values, scores.softmax(2)[..., 0])
+
+
+def test_branch_weights_stay_branch_weights():
+    scores, maps = torch.randn(2, 3, 8, 1, 1), torch.randn(2, 3, 8, 4, 4)
+    with record(model := Summing(1), Keep()) as found:
+        model(scores, maps)
+    assert [seen.kind for seen in found] == ["shares"]

@@ -135,3 +135,9 @@ def test_both_tests_of_a_real_heat(bright):
     assert result.matters
     assert not result.learned  # a single weight cannot be shuffled
     assert "deletion, random order" in result.figure()
+
+
+def test_an_answer_that_nothing_moves_judges_no_heat():
+    same = (0.3, 0.3)
+    curves = Curves((0.0, 1.0), same, same, (same,), (same,))
+    assert "cannot be judged" in Sanity(curves, (0.0,)).sentence()
