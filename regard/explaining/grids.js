@@ -1,6 +1,7 @@
 // Matrices as tables: colours, numbers, and the arrow keys from cell to cell.
 const DIGITS = 3;
 const ROOMY = 12; // columns and rows that leave room for numbers in the cells
+const CROWD = 40; // columns too narrow for two digits
 const FLAT = /^(?:[ -~]{1,2}|.)$/u; // a name as narrow as a cell
 const shown = (x) => (
   x === -Infinity ? "−∞" : (Math.abs(x) < 0.0005 ? 0 : x).toFixed(DIGITS).replace("-", "−"));
@@ -34,7 +35,8 @@ const step = (cells, from, [down, right]) => {
 // dense: colours without numbers; colour: another one than blue and vermilion.
 const makeGrid = (place, { label, rows, columns, say, tell, dense: asked, colour = paint }) => {
   const dense = asked ?? (rows.length > ROOMY || columns.length > ROOMY);
-  const turned = columns.every((name) => FLAT.test(name)) ? "" : " turned";
+  const flat = columns.length <= CROWD && columns.every((name) => FLAT.test(name));
+  const turned = flat ? "" : " turned";
   const many = columns.length > ROOMY ? " many" : "";
   const table = make("table", { role: "grid", class: dense ? `grid dense${turned}${many}` : "grid" });
   table.style.setProperty("--count", columns.length);

@@ -91,6 +91,14 @@ class Report:
         }
         return json.dumps(facts, indent=2, ensure_ascii=False)
 
+    def open(self) -> Path:
+        """Show the page in the browser. Returns its path.
+
+        Raises:
+            RegardError: the file cannot be written, or there is no browser.
+        """
+        return self.page().open()
+
     def _repr_html_(self) -> str:
         return self.page()._repr_html_()
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from .canvas import Scene, picture_of
 
 HEAD = ("site", "what", "shape", "maps", "least", "greatest")
 NUMBERS = HEAD[3:]
+ITSELF = "the model itself"  # a site without a name
 _MOST_PICTURES = 24
 
 
@@ -91,7 +93,8 @@ class Maps:
     def notes(self) -> list[str]:
         """What should be known beside the maps, in sentences."""
         said = []
-        if not self.found:
+        left_out = 0 if self.recording is None else self.recording.left_out
+        if not self.found and not left_out:
             said.append(
                 f"no map of {self.model} was seen: run it inside the with block; a network without "
                 "attention or gates has none"
@@ -99,13 +102,13 @@ class Maps:
         pooled = [m for m in self.found if m.pooled != (1, 1)]
         if pooled:
             said.append(
-                f"{len(pooled)} long maps are summarised: neighbouring keys are summed, queries "
-                "averaged (Keep(longest=None) or Keep(queries=…) for the whole)"
+                f"{_counted(len(pooled), 'long map')} summarised: neighbouring keys are summed, "
+                "queries averaged (Keep(longest=None) or Keep(queries=…) for the whole)"
             )
-        if self.recording is not None and self.recording.left_out:
+        if self.recording is not None and left_out:
             said.append(
-                f"{self.recording.left_out} maps went beyond {self.recording.keep.most} bytes and "
-                "were left out; Keep(at=…, heads=…, most=…) chooses"
+                f"{_counted(left_out, 'map')} left out, beyond {self.recording.keep.most:,} bytes; "
+                "Keep(at=…, heads=…, most=…) chooses"
             )
         return said
 
@@ -126,8 +129,8 @@ class Maps:
         """A page: the table, and a picture of each of the first maps."""
         shown = Page(f"What {self.model} attends to", lead=" ".join(self.notes()))
         shown.add("Maps", html_table(HEAD, self.rows(), "All maps, by site", NUMBERS))
-        for found in self.found[:_MOST_PICTURES]:
-            title = capital(f"{found.form} at {found.site or 'the model itself'}")
+        for found in _steps_together(self.found)[:_MOST_PICTURES]:
+            title = capital(f"{found.form} at {found.site or ITSELF}")
             shown.add(title, *picture_of(found, scene or Scene()))
         return shown
 
@@ -138,6 +141,14 @@ class Maps:
             RegardError: the file cannot be written.
         """
         return self.page().write_html(path)
+
+    def open(self) -> Path:
+        """Show the page in the browser. Returns its path.
+
+        Raises:
+            RegardError: the file cannot be written, or there is no browser.
+        """
+        return self.page().open()
 
     def _repr_html_(self) -> str:
         return self.page()._repr_html_()
@@ -152,7 +163,13 @@ class Maps:
             shape = "×".join(map(str, m.values.shape))
             groups.setdefault((m.site, m.form, shape), []).append(m.values)
         return [
-            (*key, str(len(v)), f"{min(map(_least, v)):.3g}", f"{max(map(_greatest, v)):.3g}")
+            (
+                key[0] or ITSELF,
+                *key[1:],
+                str(len(v)),
+                f"{min(map(_least, v)):.3g}",
+                f"{max(map(_greatest, v)):.3g}",
+            )
             for key, v in groups.items()
         ]
 
@@ -172,6 +189,24 @@ class Maps:
             return f"there is no {asked}: {self.notes()[0]}"
         known = {m.site for m in self.found} if site != "**" else self._kinds()
         return f"there is no {asked}{nearest(site if site != '**' else str(kind), known)}"
+
+
+def _steps_together(found: list[Map]) -> list[Map]:
+    """Weights of one query each, call after call at a site, as one map: the steps of a decoder."""
+    groups: dict[tuple[str, torch.Size] | int, list[Map]] = {}
+    for m in found:
+        alone = m.kind == "weights" and m.values.shape[-2] == 1
+        groups.setdefault((m.site, m.values.shape) if alone else id(m), []).append(m)
+    return [
+        replace(steps[0], values=torch.cat([m.values for m in steps], -2), places=None)
+        if len(steps) > 1
+        else steps[0]
+        for steps in groups.values()
+    ]
+
+
+def _counted(count: int, what: str) -> str:
+    return f"1 {what} is" if count == 1 else f"{count} {what}s are"
 
 
 def _within(site: str, meant: re.Pattern[str]) -> bool:

@@ -9,6 +9,7 @@ from regard.maps import Keep
 from regard.networks import SmallResNet
 from regard.networks.sequences import RecurrentEncoderDecoder
 from regard.page import capital
+from regard.seeing import alignment
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +83,10 @@ def test_summaries_and_limits_are_told():
     attention, x = nn.MultiheadAttention(4, 2, batch_first=True), torch.randn(1, 9, 4)
     with regard.see(attention, Keep(longest=4)) as maps:
         attention(x, x, x)
-    assert "1 long maps are summarised" in maps.table()
+    assert "1 long map is summarised" in maps.table()
     with regard.see(attention, Keep(most=1)) as maps:
         attention(x, x, x)
-    assert "1 maps went beyond 1 bytes" in maps.table()
+    assert maps.table().startswith("1 map is left out, beyond 1 bytes")
 
 
 def test_layers_can_be_named_in_short(maps):
@@ -105,3 +106,24 @@ def test_our_own_sequence_networks():
     (wanted,) = model.attention_weights(source, target).values()
     assert together.shape[1:] == (4, 5)
     torch.testing.assert_close(together[:, -wanted.shape[1] :], wanted)
+
+
+class Speaking(nn.Module):
+    """Three steps, each with a query of its own, all in the model's own forward."""
+
+    def forward(self, states):
+        for step in range(3):
+            weights = (states[:, :, :1] * step).softmax(1)
+            state = (weights * states).sum(1)
+        return state
+
+
+def test_a_decoder_written_step_by_step_has_one_picture():
+    model, states = Speaking().eval(), torch.randn(1, 5, 4)
+    with regard.see(model) as maps:
+        model(states)
+    assert [m.values.shape for m in maps] == [(1, 1, 5)] * 3
+    assert alignment(maps).shape == (1, 3, 5)
+    html = maps.page().html()
+    assert html.count("<h2") == 2
+    assert "the model itself" in maps.table()
