@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.picture import decode
-from ..errors import RegardError
+from ..errors import RegardError, cause
 from ..page.pixels import upright
 from ..surgery.carrier import first_tensor
 from ..surgery.observation import left_as_found
@@ -175,8 +175,7 @@ def _subject(
     words: Callable[[int], str] = str,
 ) -> Subject:
     model = model.eval()
-    with left_as_found(model), torch.no_grad():
-        output = call(model, x)
+    output = _run(model, name, x)
     try:
         logits = logits_of(output)
     except RegardError:
@@ -189,6 +188,22 @@ def _subject(
     best = "its answer" if target is None else "the class asked for"
     answer = f"Explained is {best}, {words(chosen)!r}, with a probability of {share:.3f}."
     return Subject(model, name, x, scene, chosen, answer)
+
+
+def _run(model: nn.Module, name: str, x: Any) -> Any:
+    """The output; whatever a model says of an input that is not for it is told as that."""
+    try:
+        with left_as_found(model), torch.no_grad():
+            return call(model, x)
+    except RegardError:
+        raise
+    except Exception as error:  # a model of anybody's may raise anything
+        first = first_tensor(x)
+        given = "its input" if first is None else f"an input {list(first.shape)}, {first.dtype}"
+        raise RegardError(
+            f"{name} does not run on {given}: {cause(error)}\n"
+            "From Python any input works: with regard.see(model) as maps: model(…)"
+        ) from error
 
 
 def _length(output: Any) -> Tensor:

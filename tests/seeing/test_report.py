@@ -263,3 +263,8 @@ def test_a_text_of_one_token_has_nothing_to_compare(folders):
     found = look(folder_subject(str(folders / "bert"), text="cat"))
     assert found.heats == {}
     assert "a single one has no other" in found.table()
+
+
+def test_a_model_that_takes_no_picture_says_what_came(photo):
+    with pytest.raises(RegardError, match=r"words does not run on an input \[1, 3, 8, 8\]"):
+        picture_subject(nn.Sequential(nn.Embedding(5, 2)), "words", photo, 8)
