@@ -104,7 +104,11 @@ def add_explanation(parser: Any) -> None:
     add(
         "--to", metavar="TEXT", help="its translation: the decoder asks, TEXT gives keys and values"
     )
-    add("--on", metavar="FOLDER", help="a network of `regard train` (default: the one that ships)")
+    add(
+        "--on",
+        metavar="FOLDER",
+        help="a network of `regard train`, for texts or images (default: the one that ships)",
+    )
     add_trust(add)
     add(
         "--lang", default="en", choices=("en", "zh"),

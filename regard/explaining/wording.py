@@ -34,7 +34,7 @@ def said(name: str, **values: Any) -> Markup:
 
 
 def _filled(text: str, values: dict[str, Any]) -> Markup:
-    """Text with values in it: ``Markup`` as it is, all else formatted."""
+    """Text with values in it: ``Markup`` as it is, numbers formatted, with a minus sign."""
     parts = re.split(r"(\{[^}]*\})", text) if values else [text]
     return join(*(_value(part, values) if part.startswith("{") else part for part in parts))
 
@@ -42,4 +42,6 @@ def _filled(text: str, values: dict[str, Any]) -> Markup:
 def _value(field: str, values: dict[str, Any]) -> Child:
     name, _, form = field[1:-1].partition(":")
     value = values[name]
-    return value if isinstance(value, Markup) else format(value, form)
+    if isinstance(value, Markup | str):
+        return value
+    return format(value, form).replace("-", "−")

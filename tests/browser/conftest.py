@@ -259,11 +259,30 @@ def explain_picture(folder: Path):
     return regard.explain(path)
 
 
+def explain_picture_on(folder: Path):
+    """Through a network of one's own whose mechanism weighs 64 maps."""
+    import regard
+    from regard.comparison.arms import arm_of
+    from regard.comparison.trained import train_one
+    from regard.tasks import Reading, open_task
+    from regard.training import Budget
+
+    noise = np.random.default_rng(0)
+    for kind in (FOLDER, "plain"):
+        (folder / "data" / kind).mkdir(parents=True)
+        for k in range(12):
+            pixels = noise.integers(0, 120 if kind == "plain" else 255, (40, 32, 3), np.uint8)
+            Image.fromarray(pixels).save(path := folder / "data" / kind / f"{k}.png")
+    task, arm = open_task(str(folder / "data"), Reading()), arm_of("cbam@layer3.**", "images")
+    train_one(task, "small", arm, Budget(epochs=1, batch=8), folder / "kept")
+    return regard.explain(path, on=folder / "kept")
+
+
 MAKERS = {
     made.__name__: made
     for made in (
         compare_images, compare_texts, see_picture, see_text, see_translation, see_maps, bench,
-        explain, explain_between, explain_picture,
+        explain, explain_between, explain_picture, explain_picture_on,
     )
 }  # fmt: skip
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from regard.explaining.images.looks import Look
 from regard.explaining.images.network import GATES, load_shipped_images, only
 from regard.explaining.images.numbers import KINDS
+from regard.explaining.images.pages import write_page
 from regard.explaining.images.reading import read_small
 from regard.explaining.images.watching import watch
+from regard.mechanisms.cbam import CBAM
+from regard.mechanisms.se import SqueezeExcitation
+from regard.mechanisms.spatial_transformer import SpatialTransformer
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +35,24 @@ def passes(picture):
         with only(network, "spatial_transformer", name):
             found |= watch(network, read_small(picture)[0], KINDS)[0]
     return found
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    """Of more maps than a page has room for, and a sampler in front."""
+    torch.manual_seed(0)
+    gates = CBAM(600), SqueezeExcitation(600)
+    torch.nn.init.constant_(gates[0].spatial.norm.weight, 1.0)
+    x = torch.rand(1, 3, 18, 14)
+    spread = torch.nn.Conv2d(3, 600, 3, padding=1)
+    found = {}
+    for gate in gates:
+        network = torch.nn.Sequential(SpatialTransformer(3), spread, gate, torch.nn.Flatten())
+        found |= watch(network.eval(), x, KINDS)[0]
+    pixels = np.zeros((3, 9, 9), np.uint8)
+    look = Look("wide.png", pixels, x, [[0.0, 1.0]] * 3, found, [], [], moved=True)
+    folder = tmp_path_factory.mktemp("wide")
+    return found, write_page(look).write_html(folder / "page.html")
 
 
 def number(text):
@@ -85,6 +109,40 @@ def test_the_page_compares_itself_with_pytorch(visit, written):
     assert page.locator("#check").is_visible()
     assert page.inner_text(".check-count") == str(3 * 16 + 16 * 16 + 3 * 32 * 32)
     assert float(page.get_attribute("#check", "data-worst")) < 1e-5
+
+
+def test_of_many_channels_the_first_are_shown_and_all_are_computed(visit, wide):
+    passes, path = wide
+    page = visit(path)
+    assert page.inner_text(".check-count") == str(2 * 600 + 18 * 14 + 3 * 3 * 18 * 14)
+    assert float(page.get_attribute("#check", "data-worst")) < 1e-5
+    assert page.get_by_text("Shown are the first 32 of 600 channels").is_visible()
+    assert page.get_by_text("The page has room for the first 520 maps").is_visible()
+    assert page.locator(".map").count() == page.locator("#grid-z tbody tr").count() == 32
+    items = page.locator("#bars-SE li").all_inner_texts()
+    assert len(items) == 33
+    assert items[16] == "… (568)"
+    assert number(items[0].split()[-1]) == pytest.approx(
+        passes["se"].gates[0].max().item(), abs=6e-4
+    )
+    gated = (passes["cbam"].given * passes["cbam"].gates[0])[:, 7, 8]
+    for grid, expected in (("max", gated.max()), ("mean", gated.mean())):
+        page.hover(f"#grid-space-{grid} tbody tr:nth-of-type(8) td:nth-of-type(9)")
+        text = page.inner_text("#readout-text")
+        assert number(text.rpartition(" = ")[2]) == pytest.approx(expected.item(), abs=6e-4)
+    assert "(600 products)) ÷ 600" in text
+
+
+def test_a_network_of_ones_own_compares_itself_with_pytorch(visit, made):
+    page = visit(made("explain_picture_on")[0])
+    assert float(page.get_attribute("#check", "data-worst")) < 1e-5
+    assert "plain" in page.inner_text("main")
+    assert page.locator("#warp-controls").count() == page.locator("#bars-SE").count() == 0
+    page.wait_for_function(
+        "document.getElementById('over').width === 256 && "
+        "document.getElementById('over').hasAttribute('aria-label')"
+    )
+    assert pixels(page, "over").std() > 0.01
 
 
 def test_gates_are_sorted_and_the_largest_is_first(visit, written, passes):

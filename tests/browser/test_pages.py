@@ -7,7 +7,8 @@ import re
 import pytest
 
 HOSTILE = "<script>alert(1)</script>"
-SCRIPTED = {"explain", "explain_between", "explain_picture"}  # they compute; all others only show
+# They compute; all others only show.
+SCRIPTED = {"explain", "explain_between", "explain_picture", "explain_picture_on"}
 A4 = 718  # pixels between usual margins
 # What Tab should come to: of radio buttons only the chosen one, nothing that is out of sight.
 CONTROLS = """() => {
@@ -91,6 +92,7 @@ def test_numbers_are_sorted_as_numbers_the_largest_first(visit, made):
         ("see_translation", HOSTILE),
         ("bench", HOSTILE),
         ("explain", "script"),
+        ("explain_picture_on", "<img src=x onerror=alert(1)>"),
     ],
 )
 def test_names_from_data_are_text(visit, made, kind, text):

@@ -55,8 +55,8 @@ def unpacked(packed):
 
 def layered(part, z):
     reduce, expand = part["reduce"], part["expand"]
-    hidden = F.relu(torch.tensor(reduce["weight"]) @ z + torch.tensor(reduce["bias"]))
-    return torch.tensor(expand["weight"]) @ hidden + torch.tensor(expand["bias"])
+    hidden = F.relu(unpacked(reduce["weight"]) @ z + torch.tensor(reduce["bias"]))
+    return unpacked(expand["weight"]) @ hidden + torch.tensor(expand["bias"])
 
 
 def test_gates_follow_from_the_maps_and_the_weights(numbers):

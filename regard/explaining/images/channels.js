@@ -9,18 +9,19 @@ const fillGrid = (tell, id, name, [rows, columns], say, matrix, options = {}) =>
   const dense = columns.length > ROOMY;
   makeGrid(byId(`grid-${id}`), { label, rows, columns, say, tell, dense, ...options })(matrix);
 };
+const WIDE = 64; // hidden units that are shown
 // The two layers, which SE and the channel half of CBAM have both.
 const fillLayers = (tell, id, mlp, channels, say) => {
-  const units = mlp.reduce.weight.map((_, k) => `h${sub(k)}`);
+  const units = mlp.reduce.weight.slice(0, WIDE).map((_, k) => `h${sub(k)}`);
   const names = [channels, [...units, "b₂"]];
-  const expand = mlp.expand.weight.map((row, c) => [...row, mlp.expand.bias[c]]);
+  const expand = mlp.expand.weight.map((row, c) => [...row.slice(0, WIDE), mlp.expand.bias[c]]);
   fillGrid(tell, `${id}-reduce`, "W₁ᵀ", [channels, units], say.reduce, transposed(mlp.reduce.weight));
   fillGrid(tell, `${id}-expand`, "W₂, b₂", names, say.expand, expand);
   return units;
 };
 
 const fillSqueezeExcite = (n, r, tell) => {
-  const channels = range(r.z.length);
+  const channels = range(r.shown);
   const say = tellExcite(n, r);
   fillGrid(tell, "z", "z", [channels, ["z"]], tellSqueeze(n, r), lined(r.z));
   const units = fillLayers(tell, "se", n.se, channels, say);
@@ -35,11 +36,11 @@ const fillEfficient = (n, r, tell) => {
   const names = n.eca.taps.map((_, t) => (t === half ? "c" : `c${t < half ? "−" : "+"}${Math.abs(t - half)}`));
   fillGrid(tell, "eca-taps", "w", [["w"], names], say.taps, [n.eca.taps]);
   const matrix = r.eca.around.map((some, c) => [...some, r.eca.out[c], r.eca.gate[c]]);
-  fillGrid(tell, "eca-gate", "ECA", [range(r.z.length), [...names.map((x) => `z ${x}`), "u", "s"]],
+  fillGrid(tell, "eca-gate", "ECA", [range(r.shown), [...names.map((x) => `z ${x}`), "u", "s"]],
     say.gate, matrix);
 };
 const fillShared = (n, r, tell) => {
-  const channels = range(r.z.length);
+  const channels = range(r.shown);
   const say = tellShared(n, r);
   const { means, most, a, b, out, gate } = r.cbam;
   fillGrid(tell, "statistics", "mean, max", [channels, ["mean", "max"]], say.statistics, zipped(means, most));
@@ -74,6 +75,6 @@ const fillSpace = (n, r, tell) => {
     const kernel = kernels[s];
     const told = (i, j) => weightOf(`w(${name})`, `${i + 1}, ${j + 1}`, kernel[i][j]);
     const cells = range(kernel.length);
-    fillGrid(tell, `kernel-${name}`, `7 × 7, ${name}`, [cells, cells], told, kernel);
+    fillGrid(tell, `kernel-${name}`, `${kernel.length} × ${kernel.length}, ${name}`, [cells, cells], told, kernel);
   });
 };

@@ -1,5 +1,5 @@
 // The maps as small pictures, and which of them a gate lets through.
-const fillMaps = (r, choose) => r.maps.planes.map((plane, c) => {
+const fillMaps = (r, choose) => r.maps.planes.slice(0, r.shown).map((plane, c) => {
   const canvas = make("canvas", { "aria-hidden": "true" });
   drawPlane(canvas, plane, r.maps, 0, r.brightest);
   const button = make("button", { type: "button", class: "map" },
@@ -12,7 +12,7 @@ const fillMaps = (r, choose) => r.maps.planes.map((plane, c) => {
   };
 });
 
-const fillBars = (place, name, gate, top, chosen) => {
+const fillBars = (place, name, gate, top, { chosen, shown: most }) => {
   const order = gate.map((s, c) => [s, c]).sort((a, b) => b[0] - a[0]);
   const items = order.map(([s, c]) => {
     const bar = make("span", { class: "bar" });
@@ -22,11 +22,15 @@ const fillBars = (place, name, gate, top, chosen) => {
     item.classList.toggle("chosen", c === chosen);
     return item;
   });
+  if (items.length > most) {
+    const half = Math.ceil(most / 2);
+    items.splice(half, items.length - 2 * half, make("li", {}, `… (${items.length - 2 * half})`));
+  }
   place.replaceChildren(make("h3", {}, name), make("ol", { class: "bars" }, ...items));
 };
 
 const fillEnds = (place, r, name, gate) => {
-  const order = gate.map((_, c) => c).sort((a, b) => gate[a] - gate[b]);
+  const order = r.maps.planes.map((_, c) => c).sort((a, b) => gate[a] - gate[b]);
   const pair = (c, which) => {
     const plane = r.maps.planes[c];
     const draw = (factor) => drawPlane(make("canvas", {}), plane.map((x) => x * factor), r.maps,
@@ -45,7 +49,7 @@ const gatesOf = (n, r) => [
 ].filter(([, given]) => given);
 const fillSorted = (n, r) => {
   for (const [name, { top }, { gate }] of gatesOf(n, r)) {
-    fillBars(byId(`bars-${name}`), name, gate, top, r.chosen);
+    fillBars(byId(`bars-${name}`), name, gate, top, r);
     fillEnds(byId(`ends-${name}`), r, name, gate);
   }
 };
@@ -54,9 +58,11 @@ const fillSorted = (n, r) => {
 const handTable = (n, r) => {
   const line = (cells) => make("tr", {}, ...cells.map((text, c) => (
     c ? make("td", {}, text) : make("th", { scope: "row" }, text))));
-  const { weight, bias } = n.se.reduce;
+  const weight = n.se.reduce.weight.slice(0, 8);
+  const { bias } = n.se.reduce;
   const cells = (c) => weight.flatMap((row) => [shown(row[c]), shown(row[c] * r.z[c])]);
-  const rows = r.z.map((x, c) => line([`${c + 1}`, shown(x), ...cells(c)]));
+  const rows = r.z.slice(0, r.shown).map((x, c) => line([`${c + 1}`, shown(x), ...cells(c)]));
+  if (r.shown < r.z.length) rows.push(line(["…", "…", ...weight.flatMap(() => ["…", "…"])]));
   const sums = (say) => weight.flatMap((_, k) => ["", say(k)]);
   const ends = [
     line([word("total"), "", ...sums((k) => shown(r.se.before[k] - bias[k]))]),

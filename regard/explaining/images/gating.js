@@ -6,6 +6,8 @@ const readMaps = ({ data, shape: [channels, height, width] }) => {
   const planes = Array.from({ length: channels }, (_, c) => numbers.subarray(c * size, (c + 1) * size));
   return { height, width, planes };
 };
+const readMatrix = ({ data, shape: [rows, columns] }) => (
+  Array.from(readMaps({ data, shape: [rows, 1, columns] }).planes, (row) => Array.from(row)));
 const mean = (numbers) => sum(numbers) / numbers.length;
 const largest = (numbers) => numbers.reduce((most, x) => Math.max(most, x), -Infinity);
 const least = (numbers) => numbers.reduce((most, x) => Math.min(most, x), Infinity);
@@ -34,8 +36,7 @@ const efficient = (eca, z) => {
   return { around, out, gate: out.map((x) => eca.top * sigmoid(x)) };
 };
 
-const sharedLayers = (cbam, maps) => {
-  const [means, most] = [maps.planes.map(mean), maps.planes.map(largest)];
+const sharedLayers = (cbam, means, most) => {
   const [a, b] = [twoLayers(cbam, means), twoLayers(cbam, most)];
   const out = a.out.map((x, c) => x + b.out[c]);
   return { means, most, a, b, out, gate: out.map((x) => cbam.top * sigmoid(x)) };
@@ -55,12 +56,24 @@ const seenFrom = (kernel, plane, { height, width }, i, j) => {
     return y < 0 || x < 0 || y >= height || x >= width ? [] : [[weight, plane[y * width + x]]];
   }));
 };
+const convolved = (kernel, plane, { height, width }, i, j) => {
+  const half = (kernel.length - 1) / 2;
+  let total = 0;
+  for (let y = Math.max(0, i - half); y <= Math.min(height - 1, i + half); y += 1) {
+    for (let x = Math.max(0, j - half); x <= Math.min(width - 1, j + half); x += 1) {
+      total += kernel[y - i + half][x - j + half] * plane[y * width + x];
+    }
+  }
+  return total;
+};
+// Where not all maps are on the page, it has what PyTorch pools from them.
+const readPooled = ({ max, mean: means }) => ({ max: readMaps(max).planes[0], mean: readMaps(means).planes[0] });
 const where = (spatial, maps, gate) => {
-  const statistics = pooled(maps, gate);
-  const places = Array.from(maps.planes[0], (_, n) => n);
-  const parts = places.map((n) => spatial.kernels.map((kernel, s) => seenFrom(
-    kernel, statistics[spatial.order[s]], maps, Math.floor(n / maps.width), n % maps.width)));
-  const before = parts.map((both) => sum(both.flat().map(([w, x]) => w * x)));
+  const statistics = spatial.statistics ? readPooled(spatial.statistics) : pooled(maps, gate);
+  const each = (of, n) => spatial.kernels.map((kernel, s) => of(
+    kernel, statistics[spatial.order[s]], maps, Math.floor(n / maps.width), n % maps.width));
+  const parts = (n) => each(seenFrom, n).flat();
+  const before = Array.from(maps.planes[0], (_, n) => sum(each(convolved, n)));
   const logits = before.map((x) => spatial.factor * x + spatial.shift);
   return { statistics, parts, before, logits, gate: logits.map((x) => spatial.top * sigmoid(x)) };
 };

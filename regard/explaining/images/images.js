@@ -2,12 +2,13 @@
 const computed = (n) => {
   if (!n.maps) return null;
   const maps = readMaps(n.maps);
-  const z = maps.planes.map(mean);
-  const r = { maps, z, chosen: 0, brightest: largest(maps.planes.map(largest)) };
+  const z = [...maps.planes.map(mean), ...n.rest.means];
+  const most = [...maps.planes.map(largest), ...n.rest.most];
+  const r = { maps, z, shown: n.shown, chosen: 0, brightest: largest(most) };
   if (n.se) r.se = squeezeExcite(n.se, z);
   if (n.eca) r.eca = efficient(n.eca, z);
   if (n.cbam) {
-    r.cbam = sharedLayers(n.cbam, maps);
+    r.cbam = sharedLayers(n.cbam, z, most);
     r.space = where(n.cbam.spatial, maps, r.cbam.gate);
   }
   return r;
@@ -25,7 +26,7 @@ const comparison = (n, r) => {
   if (n.warp) {
     const picture = readMaps(n.warp.picture);
     for (const { theta, out } of n.warp.checks) {
-      const here = warped(picture, theta, n.warp.size);
+      const here = warped(picture, theta, n.warp.size, n.warp.step);
       readMaps(out).planes.forEach((plane, c) => compare(here.planes[c], plane));
     }
   }
@@ -52,10 +53,11 @@ const startChannels = (n, r, tell) => {
 };
 
 // The spatial gate over what the convolutions saw.
-const showOver = (n, r) => {
-  const seen = readMaps(n.seen);
-  const under = n.moved ? warped(seen, n.warp.theta, n.warp.size) : seen;
-  const picture = drawPicture(make("canvas"), under, n.levels);
+const showOver = async (n, r) => {
+  const moved = () => warped(readMaps(n.warp.picture), n.warp.theta, n.warp.size);
+  const picture = n.moved ? drawPicture(make("canvas"), moved(), n.warp.levels)
+    : document.querySelector(".seen figure:last-child img");
+  if (!n.moved) await picture.decode();
   const { gate } = r.space;
   const map = drawPlane(make("canvas"), gate, r.maps, least(gate), largest(gate));
   drawOver(byId("over"), picture, map, 0.6);
@@ -65,8 +67,15 @@ const showOver = (n, r) => {
   label();
 };
 
+const readNumbers = (text) => {
+  const n = JSON.parse(text);
+  for (const { reduce, expand } of [n.se, n.cbam].filter(Boolean)) {
+    for (const one of [reduce, expand]) one.weight = readMatrix(one.weight);
+  }
+  return n;
+};
 const start = () => {
-  const n = JSON.parse(byId("numbers").textContent);
+  const n = readNumbers(byId("numbers").textContent);
   const r = computed(n);
   const tell = (text, cell) => {
     byIdText("readout-text", text);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class Look:
     large: Pixels
     x: Tensor
     levels: list[list[float]]
-    passes: dict[str, Pass]
+    passes: Mapping[str, Pass]
     told: list[Markup]
     origin: list[Markup]
     moved: bool

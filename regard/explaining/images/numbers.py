@@ -1,11 +1,14 @@
 """The numbers of one forward pass on a picture, as plain data: what enters, and what PyTorch gives.
 
-Maps are kept whole, as float32 in base64; the page computes everything else from them.
+Maps and matrices are kept as float32 in base64; the page computes everything else from them. Of
+very many maps the first are kept, and of the others what PyTorch makes of them.
 """
 
 from __future__ import annotations
 
 import base64
+import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,13 +17,17 @@ from torch import Tensor, nn
 
 from ...errors import RegardError
 from ...mechanisms.cbam import CBAM
-from ...mechanisms.eca import EfficientChannelAttention
+from ...mechanisms.eca import CircularEfficientChannelAttention, EfficientChannelAttention
 from ...mechanisms.se import SqueezeExcitation
-from ...mechanisms.spatial_transformer import SpatialTransformer
+from ...mechanisms.spatial_transformer import AttentionTransformer, SpatialTransformer
 from ...ops import using, warp
-from .watching import Pass
+from .network import GATES
+from .watching import Kinds, Pass
 
-MOST = 1 << 18  # numbers of the maps on a page, which is a megabyte and a half
+MAPS = 1 << 17  # numbers of the maps on a page, which are two thirds of a megabyte
+SHOWN = 32  # channels that a page shows
+COMPARED = 1 << 14  # numbers of a sampled picture that the page compares itself with
+ROOM = 2_400_000  # bytes of all numbers on a page
 # Beside the network's own θ the page compares itself under a turn that enlarges, and under one
 # that leaves the picture.
 OTHERS = (((0.6, -0.35, 0.1), (0.35, 0.6, -0.05)), ((1.3, 0.5, 0.4), (-0.2, 1.6, -0.3)))
@@ -34,16 +41,17 @@ def numbers_of(passes: Mapping[str, Pass]) -> dict[str, Any]:
             missing. The gates among them weigh the same maps.
 
     Raises:
-        RegardError: for maps of more than 262,144 numbers.
+        RegardError: for more numbers than a page has room for.
     """
     found: dict[str, Any] = {}
+    gates = [seen for name, seen in passes.items() if name in GATES]
     with torch.inference_mode(), using("torch"):
+        if gates:
+            found |= _maps(gates[0].given)
         for name, (key, numbers) in _MAKERS.items():
             if name in passes:
-                _check_size(name, passes[name].given)
                 found[key] = numbers(passes[name])
-                if key != "warp":
-                    found["maps"] = packed(passes[name].given)
+    _check_room(found)
     return found
 
 
@@ -60,12 +68,28 @@ def rounded(values: Tensor) -> Any:
     return [rounded(part) for part in values]
 
 
-def _check_size(name: str, maps: Tensor) -> None:
-    if maps.numel() > MOST:
+def _check_room(found: dict[str, Any]) -> None:
+    if (size := len(json.dumps(found))) > ROOM:
         raise RegardError(
-            f"{name} weighs {maps.numel():,} numbers here ({' × '.join(map(str, maps.shape))}); a "
-            f"page holds {MOST:,}: a network for smaller pictures would work"
+            f"the numbers of this network take {size / 1e6:.1f} MB, and a page has room for "
+            f"{ROOM / 1e6} MB; one for smaller pictures, or with fewer channels, would work"
         )
+
+
+def _maps(given: Tensor) -> dict[str, Any]:
+    """As many maps as there is room for, and of the others their means and largest numbers."""
+    carried = _carried(given)
+    rest = given[carried:]
+    return {
+        "channels": len(given),
+        "shown": min(SHOWN, carried),
+        "maps": packed(given[:carried]),
+        "rest": {"means": rounded(rest.mean((1, 2))), "most": rounded(rest.amax((1, 2)))},
+    }
+
+
+def _carried(maps: Tensor) -> int:
+    return min(len(maps), max(1, MAPS // maps[0].numel()))
 
 
 def _se(seen: Pass) -> dict[str, Any]:
@@ -97,8 +121,16 @@ def _cbam(seen: Pass) -> dict[str, Any]:
             "shift": shift,
             "top": module.spatial.sigmoid.top,
             "gate": packed(spatial),
+            "statistics": _statistics(seen.given * channel),
         },
     }
+
+
+def _statistics(gated: Tensor) -> dict[str, Any] | None:
+    """Largest and mean over the channels, where the page cannot have all of them."""
+    if _carried(gated) == len(gated):
+        return None
+    return {"max": packed(gated.amax(0)[None]), "mean": packed(gated.mean(0)[None])}
 
 
 def _warp(seen: Pass) -> dict[str, Any]:
@@ -108,13 +140,16 @@ def _warp(seen: Pass) -> dict[str, Any]:
     own = seen.thetas[0]
     thetas = [own, *(torch.tensor(theta) for theta in OTHERS)]
     found = [warp(given[None], theta[None].to(given.dtype), size)[0] for theta in thetas]
+    step = math.ceil(math.sqrt(found[0].numel() / COMPARED))
     return {
         "picture": packed(given),
         "levels": [[min(0.0, given.min().item()), given.max().item()]] * len(given),
         "size": [*size],
         "theta": rounded(own),
+        "step": step,
         "checks": [
-            {"theta": rounded(t), "out": packed(out)} for t, out in zip(thetas, found, strict=True)
+            {"theta": rounded(theta), "out": packed(out[:, ::step, ::step])}
+            for theta, out in zip(thetas, found, strict=True)
         ],
     }
 
@@ -130,7 +165,7 @@ def _bottleneck(module: Any) -> dict[str, Any]:
 
 def _layer(layer: nn.Linear) -> dict[str, Any]:
     bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias
-    return {"weight": rounded(layer.weight), "bias": rounded(bias)}
+    return {"weight": packed(layer.weight), "bias": rounded(bias)}
 
 
 def _normalisation(norm: Any) -> tuple[float, float]:
@@ -146,7 +181,9 @@ _MAKERS = {
     "se": ("se", _se), "eca": ("eca", _eca), "cbam": ("cbam", _cbam),
     "spatial_transformer": ("warp", _warp),
 }  # fmt: skip
-KINDS: dict[str, type[nn.Module]] = {
-    "se": SqueezeExcitation, "eca": EfficientChannelAttention, "cbam": CBAM,
-    "spatial_transformer": SpatialTransformer,
-}  # fmt: skip
+KINDS: Kinds = {
+    "se": (SqueezeExcitation,),
+    "eca": (EfficientChannelAttention, CircularEfficientChannelAttention),
+    "cbam": (CBAM,),
+    "spatial_transformer": (SpatialTransformer, AttentionTransformer),
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from .controls import one_pixel, transformer
 from .kept import look_kept
 from .looks import Look, look_shipped
 from .network import load_shipped_images
-from .numbers import numbers_of, packed
+from .numbers import numbers_of
 from .walk import Section, by_hand, cbam, efficient, ranking, squeeze, squeeze_excite
 from .watching import Pass
 
@@ -48,7 +48,7 @@ def explain_picture(
 def write_page(look: Look, language: str = "en") -> Page:
     """The page of a look; parts on mechanisms that it lacks are left out."""
     numbers = numbers_of(look.passes)
-    numbers |= {"seen": packed(look.x[0]), "levels": look.levels, "moved": look.moved}
+    numbers["moved"] = look.moved
     if look.moved:
         numbers["warp"]["levels"] = look.levels
     if "eca" in numbers:
@@ -77,9 +77,9 @@ def _sections(look: Look, numbers: dict[str, Any]) -> Iterator[Section]:
     if gates:
         yield ranking(gates)
     if "se" in numbers or "eca" in numbers:
-        yield by_hand(numbers["maps"]["shape"][0], gates)
+        yield by_hand(numbers["shown"], gates)
     if "cbam" in numbers:
-        yield from cbam(numbers["cbam"], numbers["maps"])
+        yield from cbam(numbers["cbam"], numbers["channels"])
     if "warp" in numbers:
         yield transformer(len(look.passes["spatial_transformer"].given))
         yield one_pixel(tuple(numbers["warp"]["size"]))
@@ -104,7 +104,7 @@ def _figure(picture: Markup, caption: Markup) -> Markup:
     return element("figure", picture, element("figcaption", caption))
 
 
-def _weights_of(passes: dict[str, Pass]) -> int:
+def _weights_of(passes: Mapping[str, Pass]) -> int:
     """What SE learns for these maps: that of this page, or one that divides the channels by 16."""
     if "se" in passes:
         return sum(p.numel() for p in passes["se"].module.parameters())
@@ -117,7 +117,9 @@ def _origin(look: Look, numbers: dict[str, Any]) -> list[Markup]:
     """That the page computes what PyTorch does, and what the network was trained on."""
     told = [said("check-images", count=blank("count"), worst=blank("worst"))]
     told += [said("check-gates")] if "maps" in numbers else []
-    told += [said("check-warp")] if "warp" in numbers else []
+    if "warp" in numbers:
+        step = numbers["warp"]["step"]
+        told.append(said("check-warp") if step == 1 else said("check-warp-some", step=step))
     return [
         element("div", join(*told), id="check", class_="note", hidden=True),
         *look.origin,

@@ -24,15 +24,17 @@ const sampleAt = (picture, source) => {
   const four = fourAround(picture, source);
   return picture.planes.map((_, c) => sum(four.map(({ values, weight }) => values[c] * weight)));
 };
-const warped = (picture, theta, size) => {
-  const planes = picture.planes.map(() => new Float64Array(size[0] * size[1]));
-  for (let i = 0; i < size[0]; i += 1) {
-    for (let j = 0; j < size[1]; j += 1) {
-      const values = sampleAt(picture, sourceOf(theta, outputPlace(i, j, size), picture));
-      values.forEach((x, c) => { planes[c][i * size[1] + j] = x; });
+// step: all rows and columns, or every so many.
+const warped = (picture, theta, size, step = 1) => {
+  const [height, width] = size.map((n) => Math.ceil(n / step));
+  const planes = picture.planes.map(() => new Float64Array(height * width));
+  for (let i = 0; i < height; i += 1) {
+    for (let j = 0; j < width; j += 1) {
+      const at = outputPlace(i * step, j * step, size);
+      sampleAt(picture, sourceOf(theta, at, picture)).forEach((x, c) => { planes[c][i * width + j] = x; });
     }
   }
-  return { height: size[0], width: size[1], planes };
+  return { height, width, planes };
 };
 
 // θ as a window on the picture: turned, so wide and high, slanted, and where its middle lies.

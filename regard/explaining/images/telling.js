@@ -26,8 +26,8 @@ const word = (name) => (words[document.documentElement.lang] ?? words.en)[name];
 
 // All products where they can be read, else the first of them and how many there are.
 const FEW = 16;
-const terms = (a, b) => (a.length <= FEW ? products(a, b)
-  : `${products(a.slice(0, 4), b.slice(0, 4))} + … (${a.length} ${word("products")})`);
+const terms = (a, b, count = a.length) => (b.length === count && count <= FEW ? products(a, b)
+  : `${products(a.slice(0, Math.min(4, b.length)), b)} + … (${count} ${word("products")})`);
 const plus = (x) => (x < 0 ? `− ${shown(-x)}` : `+ ${shown(x)}`);
 const sigma = (x, top) => `${top === 1 ? "" : `${top} × `}1 ÷ (1 + e^${inBrackets(-x)})`;
 const weightOf = (name, at, x) => `${name}[${at}] = ${shown(x)} (${word("learned")})`;
@@ -42,7 +42,7 @@ const expandText = (name, mlp, hidden, c, out) => {
 };
 const learnedCells = (mlp) => ({
   reduce: (c, k) => weightOf("W₁", `${k + 1}, ${c + 1}`, mlp.reduce.weight[k][c]),
-  expand: (c, k) => (k < mlp.reduce.weight.length
+  expand: (c, k) => (k < Math.min(WIDE, mlp.reduce.weight.length)
     ? weightOf("W₂", `${c + 1}, ${k + 1}`, mlp.expand.weight[c][k])
     : weightOf("b₂", c + 1, mlp.expand.bias[c])),
 });
@@ -96,15 +96,17 @@ const tellSpace = (n, r) => {
   return {
     max: (i, j) => {
       const [most, c] = gated(i * width + j).reduce((a, b) => (b[0] > a[0] ? b : a));
+      const all = r.space.statistics.max[i * width + j];
+      if (all - most > 1e-5 * all) return `max${name(i, j)} = ${word("largest")} ${r.z.length} ${word("numbers")} = ${shown(all)}`;
       return `max${name(i, j)} = ${word("map")} ${c + 1}: ${inBrackets(r.cbam.gate[c])}×${shown(planes[c][i * width + j])} = ${shown(most)}`;
     },
     mean: (i, j) => {
       const values = planes.map((plane) => plane[i * width + j]);
-      return `mean${name(i, j)} = (${terms(r.cbam.gate, values)}) ÷ ${planes.length} = ${shown(r.space.statistics.mean[i * width + j])}`;
+      return `mean${name(i, j)} = (${terms(r.cbam.gate, values, r.z.length)}) ÷ ${r.z.length} = ${shown(r.space.statistics.mean[i * width + j])}`;
     },
     gate: (i, j) => {
       const at = i * width + j;
-      const all = r.space.parts[at].flat();
+      const all = r.space.parts(at);
       const most = [...all].sort((a, b) => Math.abs(b[0] * b[1]) - Math.abs(a[0] * a[1])).slice(0, 3);
       const text = `${most.map(([w, x]) => `${inBrackets(w)}×${shown(x)}`).join(" + ")} + …`;
       const { factor, shift, top } = n.cbam.spatial;

@@ -15,10 +15,11 @@ Section = tuple[str, list[Markup]]
 
 def squeeze(numbers: dict[str, Any]) -> Section:
     """The maps, and the mean of each."""
-    channels, height, width = numbers["maps"]["shape"]
+    _, height, width = numbers["maps"]["shape"]
     total = join(line("Σ_ij x_c"), line("( i , j )"))
     return "squeeze-title", [
-        said("squeeze", channels=channels, height=height, width=width),
+        said("squeeze", channels=numbers["channels"], height=height, width=width),
+        *_left_out(numbers),
         math(line("z_c ="), fraction(total, line("H W"))),
         element("div", id="maps"),
     ]
@@ -26,11 +27,11 @@ def squeeze(numbers: dict[str, Any]) -> Section:
 
 def squeeze_excite(numbers: dict[str, Any]) -> Section:
     """The two layers of SE."""
-    weights = numbers["reduce"]["weight"]
+    hidden, channels = numbers["reduce"]["weight"]["shape"]
     return "se-title", [
         math(line("u = W_2 relu ( W_1 z + b_1 ) + b_2")),
         math(*_sigmoid(numbers)),
-        said("se", channels=len(weights[0]), hidden=len(weights), top=format(numbers["top"], "g")),
+        said("se", channels=channels, hidden=hidden, top=format(numbers["top"], "g")),
         said("hover-cells"),
         _side(grid("z", "z"), grid("se-reduce", _index("W", 1)), grid("se-hidden", "h"),
               grid("se-expand", join(_index("W", 2), ", b₂")), grid("se-gate", "s")),
@@ -65,9 +66,9 @@ def ranking(names: dict[str, dict[str, Any]]) -> Section:
     return "sorted-title", [said("sorted", top=top), element("div", *each, class_="columns")]
 
 
-def by_hand(channels: int, names: dict[str, dict[str, Any]]) -> Section:
-    """One gate of SE and one of ECA."""
-    options = [element("option", str(c + 1), value=c) for c in range(channels)]
+def by_hand(shown: int, names: dict[str, dict[str, Any]]) -> Section:
+    """One gate of SE and one of ECA, for any of the channels shown."""
+    options = [element("option", str(c + 1), value=c) for c in range(shown)]
     chosen = element("label", title("channel"), element("select", *options, id="channel"))
     parts = [said("hand-channel"), element("p", chosen, class_="choice")]
     if "SE" in names:
@@ -77,12 +78,11 @@ def by_hand(channels: int, names: dict[str, dict[str, Any]]) -> Section:
     return "hand-channel-title", [*parts, said("rounded-channel")]
 
 
-def cbam(numbers: dict[str, Any], maps: dict[str, Any]) -> Iterator[Section]:
+def cbam(numbers: dict[str, Any], channels: int) -> Iterator[Section]:
     """Which channels, and where."""
     spatial = numbers["spatial"]
-    products = sum(len(kernel) ** 2 for kernel in spatial["kernels"])
+    side = len(spatial["kernels"][0])
     norm = spatial["factor"] != 1 or spatial["shift"] != 0
-    between = {name: _three(spatial[name]) for name in ("factor", "shift")}
     both_ways = line("M_c = σ ( MLP ( mean ) + MLP ( max ) )")
     yield "cbam-channel-title", [
         math(both_ways), said("cbam-channel"),
@@ -91,21 +91,26 @@ def cbam(numbers: dict[str, Any], maps: dict[str, Any]) -> Iterator[Section]:
               grid("cbam-gate", element("span", "M", element("sub", "c")))),
     ]  # fmt: skip
     yield "cbam-space-title", [
-        math(line(f"M_s = σ ( {'BN (' if norm else ''} conv_7×7 ( [ max ; mean ] ) "
+        math(line(f"M_s = σ ( {'BN (' if norm else ''} conv_{side}×{side} ( [ max ; mean ] ) "
                   f"{')' if norm else ''} )")),
-        said("cbam-space", channels=maps["shape"][0], products=products),
-        said("cbam-norm", **between) if norm else Markup(""),
+        said("cbam-space", channels=channels, side=side, products=2 * side**2),
+        said("cbam-norm", factor=spatial["factor"], shift=spatial["shift"]) if norm else Markup(""),
         _side(grid("space-max", "max"), grid("space-mean", "mean"),
               grid("space-gate", element("span", "M", element("sub", "s")))),
         element("figure", element("canvas", id="over", role="img"),
                 element("figcaption", title("over-picture"))),
-        said("cbam-kernels"),
+        said("cbam-kernels", side=side),
         _side(*(grid(f"kernel-{name}", name) for name in spatial["order"])),
     ]  # fmt: skip
 
 
-def _three(number: float) -> str:
-    return f"{number:.3f}".replace("-", "−")
+def _left_out(numbers: dict[str, Any]) -> Iterator[Markup]:
+    """Of many channels the first are shown, and of very many maps the first are on the page."""
+    channels, carried = numbers["channels"], numbers["maps"]["shape"][0]
+    if numbers["shown"] < channels:
+        yield said("first-channels", shown=numbers["shown"], channels=channels)
+    if carried < channels:
+        yield said("first-maps", carried=carried)
 
 
 def _sigmoid(numbers: dict[str, Any]) -> list[Markup]:

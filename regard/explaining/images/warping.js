@@ -1,7 +1,7 @@
 // The section on the Spatial Transformer: sliders → θ → grid and picture.
 const PARTS = ["turn", "width", "height", "slant", "right", "down"];
 const IDENTITY = [[1, 0, 0], [0, 1, 0]];
-const few = (x) => x.toFixed(2).replace("-", "−");
+const few = (x, digits = 2) => x.toFixed(digits).replace(/^-(?=[0.]*$)/, "").replace("-", "−");
 
 const makeWarp = (n, levels) => {
   const picture = readMaps(n.picture);
@@ -26,9 +26,7 @@ const sourceAt = (w, i, j) => sourceOf(w.theta, outputPlace(i, j, w.size), w.pic
 const showTheta = (w, except) => {
   const window_ = windowOf(w.theta);
   for (const part of PARTS) {
-    const digits = part === "turn" ? 0 : 2;
-    const text = window_[part].toFixed(digits).replace("-", "−");
-    byIdText(`${part}-now`, text);
+    byIdText(`${part}-now`, few(window_[part], part === "turn" ? 0 : 2));
     if (part !== except) byId(part).value = window_[part];
   }
   w.theta.flat().forEach((x, k) => {

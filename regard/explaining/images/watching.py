@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from ...maps import record
 from ...ops import using
 
+Kinds = Mapping[str, tuple[type[nn.Module], ...]]
+
 
 @dataclass(frozen=True, slots=True)
 class Pass:
@@ -30,30 +32,31 @@ class Pass:
     thetas: tuple[Tensor, ...]
 
 
-def watch(
-    network: nn.Module, x: Tensor, kinds: Mapping[str, type[nn.Module]]
-) -> tuple[dict[str, Pass], Tensor]:
+def watch(network: nn.Module, x: Tensor, kinds: Kinds) -> tuple[dict[str, Pass], Tensor]:
     """Run a network on a picture ``[1, C, H, W]``.
 
     Args:
         network: in eval mode.
         x: as the network takes it.
-        kinds: the classes looked for, by name. Of several of a kind the first that runs is taken.
+        kinds: the classes looked for, by name; what inherits from them may compute otherwise. Of
+            several of a kind the first that runs on maps is taken.
 
     Returns:
-        What was seen of each kind that ran, and the network's scores ``[K]``.
+        What was seen of each kind, in the order of running, and the network's scores ``[K]``.
     """
     names: dict[nn.Module, str] = {m: name for name, m in network.named_modules()}
+    kind_of = {cls: name for name, classes in kinds.items() for cls in classes}
     given: dict[nn.Module, Tensor] = {}
     out: dict[nn.Module, Tensor] = {}
 
     def enter(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-        given.setdefault(module, args[0][0].clone())  # a gate may write over its map
+        if args and args[0].dim() == 4:
+            given.setdefault(module, args[0][0].clone())  # a gate may write over its map
 
     def leave(module: nn.Module, args: object, result: Tensor) -> None:
         out.setdefault(module, result[0].clone())
 
-    wanted: list[nn.Module] = [m for m in names if isinstance(m, tuple(kinds.values()))]
+    wanted: list[nn.Module] = [m for m in names if type(m) in kind_of]
     hooks = [m.register_forward_pre_hook(enter) for m in wanted]
     hooks += [m.register_forward_hook(leave) for m in wanted]
     try:
@@ -64,11 +67,10 @@ def watch(
             hook.remove()
     found: dict[str, Pass] = {}
     for module, before in given.items():
-        name = next(kind for kind, cls in kinds.items() if isinstance(module, cls))
         inside = [m for m in maps if _within(m.site, names[module])]
         gates, thetas = (tuple(m.values[0] for m in inside if m.kind == kind and m.call < 2)
                          for kind in ("gate", "theta"))  # fmt: skip
-        found.setdefault(name, Pass(module, before, out[module], gates, thetas))
+        found.setdefault(kind_of[type(module)], Pass(module, before, out[module], gates, thetas))
     return found, scores
 
 
