@@ -188,6 +188,8 @@ def _codec_of(facts: Mapping[str, Any]) -> Codec | ImageCodec:
 def _read(folder: Path) -> dict[str, Any]:
     try:
         facts = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise _no_network(folder, f"there is no {ABOUT} in it") from None
     except (OSError, ValueError, RecursionError) as error:
         raise _no_network(folder, cause(error)) from None
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:

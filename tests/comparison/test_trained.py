@@ -154,6 +154,11 @@ def test_a_damaged_folder_is_named(train_kind, tmp_path, damage):
     assert str(tmp_path / "net") in str(error.value)
 
 
+def test_a_folder_of_something_else_is_told_in_words(tmp_path):
+    with pytest.raises(RegardError, match="there is no network.json in it"):
+        Trained.load(tmp_path)
+
+
 @pytest.mark.parametrize("host", ["net.py:build", "package.module:build"])
 def test_code_that_a_folder_names_is_not_run_unasked(train_kind, tmp_path, host):
     train_kind("images", tmp_path)
