@@ -155,7 +155,7 @@ def test_a_damaged_folder_is_named(train_kind, tmp_path, damage):
 
 
 def test_a_folder_of_something_else_is_told_in_words(tmp_path):
-    with pytest.raises(RegardError, match="there is no network.json in it"):
+    with pytest.raises(RegardError, match=r"there is no network\.json in it"):
         Trained.load(tmp_path)
 
 
