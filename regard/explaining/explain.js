@@ -35,7 +35,7 @@ const describe = (s, f) => {
     ...projection("K", "key", "keys", "keys"),
     ...projection("V", "value", "keys", "keys"),
     ["scores", "S", s.queries, s.keys, f.scores, () => s.head.scores],
-    ["logits", "S′", s.queries, s.keys, f.logits, () => s.head.logits],
+    ["logits", "R", s.queries, s.keys, f.logits, () => s.head.logits],
     ["weights", "A", s.queries, s.keys, f.weights, () => s.head.weights, 1],
     ["z", "Z", s.queries, narrow, f.z, () => s.head.z],
     ["joined", `[Z₁ … Z${sub(s.numbers.heads - 1)}]`, s.queries, wide, f.joined, () => s.all.joined],

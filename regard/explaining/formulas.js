@@ -60,7 +60,7 @@ const formulas = (s) => ({
   },
   logits: (i, j) => {
     const { scores, logits, divisor } = s.head;
-    const start = `S′[${s.queries[i]} → ${s.keys[j]}]`;
+    const start = `R[${s.queries[i]} → ${s.keys[j]}]`;
     if (logits[i][j] === -Infinity) return `${start} = −∞ (${word("masked")})`;
     const below = Number.isInteger(divisor) ? divisor : shown(divisor);
     if (divisor === 1) return `${start} = ${shown(logits[i][j])}`;

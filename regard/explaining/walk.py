@@ -61,16 +61,16 @@ def one_head(numbers: dict[str, Any]) -> Iterator[Section]:
     """Scores, shares, and their weighted sum."""
     own = "own-" if numbers["own"] else ""
     masked = "unmasked" if numbers["place"] == "cross" else f"{own}masked"
-    share = fraction(_exponential("s_ij^′"), join(line("Σ_m"), _exponential("s_im^′")))
+    share = fraction(_exponential("r_ij"), join(line("Σ_m"), _exponential("r_im")))
     yield title("scores-title"), [said("scores"), *_scores(own), grid("scores", "S")]
     yield (
         title("logits-title"),
         [
-            element("div", math(line("s_ij^′ = s_ij ÷"), root(line("d"))), data_for="divided"),
-            element("div", math(line("s_ij^′ = s_ij")), data_for="undivided", hidden=True),
+            element("div", math(line("r_ij = s_ij ÷"), root(line("d"))), data_for="divided"),
+            element("div", math(line("r_ij = s_ij")), data_for="undivided", hidden=True),
             said("root", **sizes(numbers)),
             said(masked),
-            grid("logits", "S′"),
+            grid("logits", "R"),
         ],
     )
     yield (
@@ -152,8 +152,8 @@ def _unknown(tokens: list[str]) -> list[Markup]:
 
 def _sheet() -> Markup:
     score = _either(dot="s = q · k", cosine="s", additive="s")
-    divided = _either(divided="s′ = s ÷ √d", undivided="s′ = s")
-    heads = ("k", score, divided, "e^(s′ ÷ T)", "A", "v")
+    divided = _either(divided="r = s ÷ √d", undivided="r = s")
+    heads = ("k", score, divided, "e^(r ÷ T)", "A", "v")
     cells = [element("td"), *(element("th", text, scope="col") for text in heads)]
     return element(
         "div",

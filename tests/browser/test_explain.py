@@ -212,7 +212,7 @@ def test_the_sheet_can_be_followed_from_what_it_shows(visit, own, score):
     z = [sum(a * v for a, v in zip(shares, column, strict=True)) for column in columns]
     assert z == pytest.approx(read(page, "z")[0], abs=0.002)
     heads = page.inner_text("#hand thead")
-    assert ("s′ = s ÷ √d" in heads) == scaled
+    assert ("r = s ÷ √d" in heads) == scaled
     if scaled:
         page.uncheck("#scaled")
-        assert "s′ = s ÷ √d" not in page.inner_text("#hand thead")
+        assert "r = s ÷ √d" not in page.inner_text("#hand thead")
