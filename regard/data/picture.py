@@ -24,9 +24,9 @@ class BadImage(RegardError):
     """A file that gives no image. ``reason`` is for people, without the file's name."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        self.path = path
+        self.path, self.reason = path, shown(reason)
         super().__init__(
-            f"{shown(path)} gives no image: {shown(reason)}; "
+            f"{shown(path)} gives no image: {self.reason}; "
             'remove it, or pass on_bad="skip" (--skip-bad) to leave such files out'
         )
 

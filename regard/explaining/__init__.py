@@ -1,6 +1,6 @@
 """Explain attention: a page that computes it, step by step, from the numbers of a real network.
 
-Order: mathml, wording, parts, subject, pieces, shipped, positions, checkpoint, numbers, packing,
+Order: mathml, wording, parts, subject, pieces, shipped, positions, checkpoint, packing, numbers,
 controls, walk, pages, recipe. ``images`` has the half on pictures, between walk and pages.
 """
 

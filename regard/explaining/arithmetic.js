@@ -60,13 +60,9 @@ const attend = (numbers, setting) => {
 
 // Every setting that PyTorch computed too: how many numbers there are, and how far off the worst is.
 const comparison = (numbers) => {
-  let [count, worst] = [0, 0];
+  const { compare, found: total } = tally();
   const { score: own, scaled: divided } = numbers.native;
   const usual = `${own === "dot" ? `dot/${divided ? "on" : "off"}` : own}|all|on`;
-  const compare = (here, there) => {
-    count += there.length;
-    there.forEach((x, i) => { worst = Math.max(worst, Math.abs(x - here[i])); });
-  };
   for (const [name, expected] of Object.entries(numbers.torch.z)) {
     const [kind, reach, positions] = name.split("|");
     const [scoreName, scaled] = kind.split("/");
@@ -77,23 +73,16 @@ const comparison = (numbers) => {
     compare(found.joined[0], expected);
     if (name === usual) found.out.forEach((row, i) => compare(row, numbers.torch.out[i]));
   }
-  return { count, worst, settings: Object.keys(numbers.torch.z).length };
+  return { ...total, settings: Object.keys(numbers.torch.z).length };
 };
 
-// A matrix travels as the bytes of its numbers, which loses nothing and takes less room.
-const unpacked = ({ columns, float32 }) => {
-  const bytes = Uint8Array.from(atob(float32), (letter) => letter.charCodeAt(0));
-  const all = Array.from(new Float32Array(bytes.buffer));
-  return Array.from({ length: all.length / columns }, (_, i) => (
-    all.slice(i * columns, (i + 1) * columns)));
-};
-const eachUnpacked = (matrices) => Object.fromEntries(
-  Object.entries(matrices).map(([name, matrix]) => [name, unpacked(matrix)]));
+const eachRead = (matrices) => Object.fromEntries(
+  Object.entries(matrices).map(([name, matrix]) => [name, readMatrix(matrix)]));
 const readNumbers = (text) => {
   const numbers = JSON.parse(text);
   const { on, off } = numbers.inputs;
-  numbers.inputs = { on: eachUnpacked(on), off: eachUnpacked(off) };
-  numbers.weights = eachUnpacked(numbers.weights);
-  numbers.torch.out = unpacked(numbers.torch.out);
+  numbers.inputs = { on: eachRead(on), off: eachRead(off) };
+  numbers.weights = eachRead(numbers.weights);
+  numbers.torch.out = readMatrix(numbers.torch.out);
   return numbers;
 };

@@ -44,10 +44,10 @@ const describe = (s, f) => {
   ].filter(([id]) => byId(`grid-${id}`));
 };
 
-const makeGrids = (s, tell) => describe(s, formulas(s)).map(
+const makeGrids = (s) => describe(s, formulas(s)).map(
   ([id, name, rows, columns, say, matrix, most]) => {
     const label = () => `${name}: ${rows.length} × ${columns.length}`;
-    const fill = makeGrid(byId(`grid-${id}`), { label, rows, columns, say, tell });
+    const fill = makeGrid(byId(`grid-${id}`), { label, rows, columns, say });
     return () => fill(matrix(), most);
   });
 
@@ -78,12 +78,7 @@ const start = () => {
   const numbers = readNumbers(byId("numbers").textContent);
   const s = makeState(numbers);
   s.update();
-  const tell = (text, cell) => {
-    byId("readout-text").textContent = text;
-    document.querySelector(".told")?.classList.remove("told");
-    cell.classList.add("told");
-  };
-  const fills = makeGrids(s, tell);
+  const fills = makeGrids(s);
   const refresh = () => {
     s.update();
     byId("temperature-now").textContent = s.setting.temperature.toFixed(1);
@@ -117,13 +112,7 @@ const start = () => {
   });
   byId("reset").addEventListener("click", usual);
   document.addEventListener("languagechosen", refresh);
-  const { count, worst, settings } = comparison(numbers);
-  const facts = { count, settings, worst: worst.toExponential(1) };
-  for (const [name, text] of Object.entries(facts)) {
-    for (const place of document.querySelectorAll(`.check-${name}`)) place.textContent = text;
-  }
-  byId("check").dataset.worst = worst;
-  byId("check").hidden = false;
+  showCheck(comparison(numbers));
   refresh();
 };
 document.addEventListener("DOMContentLoaded", start);

@@ -30,10 +30,17 @@ const step = (cells, from, [down, right]) => {
   return cells[i][within(from.j + right, cells[i].length)];
 };
 
+// The cell that tells its formula is marked.
+const tell = (text, cell) => {
+  byIdText("readout-text", text);
+  document.querySelector(".told")?.classList.remove("told");
+  cell.classList.add("told");
+};
+
 // A grid is made once and filled whenever a switch changes the numbers.
-// rows, columns: names; say(i, j): the cell's formula with numbers; tell: where it is shown;
-// dense: colours without numbers; colour: another one than blue and vermilion.
-const makeGrid = (place, { label, rows, columns, say, tell, dense: asked, colour = paint }) => {
+// rows, columns: names; say(i, j): the cell's formula with numbers; dense: colours without
+// numbers; colour: another one than blue and vermilion.
+const makeGrid = (place, { label, rows, columns, say, dense: asked, colour = paint }) => {
   const dense = asked ?? (rows.length > ROOMY || columns.length > ROOMY);
   const flat = columns.length <= CROWD && columns.every((name) => FLAT.test(name));
   const turned = flat ? "" : " turned";

@@ -16,6 +16,7 @@ from ..data.text.vocabulary import BEGIN, UNKNOWN
 from ..errors import RegardError
 from ..mechanisms.multihead import MultiHeadAttention
 from ..ops import attend, using
+from .packing import Rows, pack, rounded
 from .positions import without_positions
 from .subject import Read, Subject
 
@@ -152,8 +153,16 @@ def _projected(attention: MultiHeadAttention, queries: Tensor, keys: Tensor) -> 
     ]
 
 
-def rounded(values: Tensor) -> Any:
-    """Nine digits: all that float32 has."""
-    if values.dim() == 0:
-        return float(f"{values.item():.9g}")
-    return [rounded(part) for part in values]
+def packed(numbers: dict[str, Any]) -> dict[str, Any]:
+    """The numbers with their matrices as bytes, which the page's script unpacks."""
+    given = numbers["torch"]
+    return {
+        **numbers,
+        "inputs": {k: _each(matrices) for k, matrices in numbers["inputs"].items()},
+        "weights": _each(numbers["weights"]),
+        "torch": {**given, "out": pack(given["out"])},
+    }
+
+
+def _each(matrices: dict[str, Rows]) -> dict[str, Any]:
+    return {name: pack(rows) for name, rows in matrices.items()}

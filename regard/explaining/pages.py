@@ -12,18 +12,15 @@ from .checkpoint import load_subject
 from .controls import controls
 from .images.pages import explain_picture
 from .images.reading import is_picture
-from .numbers import numbers_of
-from .packing import packed
-from .parts import blank, packaged, readout, unable
+from .numbers import numbers_of, packed
+from .parts import SCRIPTS, blank, packaged, readout, unable
 from .shipped import load_shipped, subject_of
 from .subject import Subject
 from .walk import SHOWN, all_heads, by_hand, inputs, one_head, whole
 from .wording import said, title
 
 LANGUAGES = ("en", "zh")
-_SCRIPTS = (
-    "notation.js", "grids.js", "arithmetic.js", "formulas.js", "byhand.js", "explain.js",
-)  # fmt: skip
+_SCRIPTS = (*SCRIPTS, "arithmetic.js", "formulas.js", "byhand.js", "explain.js")
 
 
 def explain(

@@ -7,6 +7,8 @@ from importlib.resources import files
 from ..page import Markup, element
 from .wording import said
 
+SCRIPTS = ("notation.js", "checking.js", "grids.js")  # of every page that explains
+
 
 def readout() -> Markup:
     """Where a cell tells its formula."""
@@ -19,6 +21,11 @@ def readout() -> Markup:
 def unable() -> Markup:
     """What is said where no script runs."""
     return element("noscript", element("div", said("script"), class_="note"))
+
+
+def scrolled(table: Markup, label: str) -> Markup:
+    """A table that moves sideways where it is too wide, by keyboard too."""
+    return element("div", table, class_="scroll", tabindex=0, role="group", aria_label=label)
 
 
 def blank(name: str) -> Markup:

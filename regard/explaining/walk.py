@@ -8,6 +8,7 @@ from typing import Any
 from ..page import Markup, element, join, token_list
 from .controls import query_choice
 from .mathml import fraction, line, math, power, root
+from .parts import scrolled
 from .wording import said, title
 
 SHOWN = 64  # columns of a matrix; a wider one shows its first
@@ -155,14 +156,8 @@ def _sheet() -> Markup:
     divided = _either(divided="r = s ÷ √d", undivided="r = s")
     heads = ("k", score, divided, "e^(r ÷ T)", "A", "v")
     cells = [element("td"), *(element("th", text, scope="col") for text in heads)]
-    return element(
-        "div",
-        element("table", element("thead", element("tr", *cells)), element("tbody"), id="hand"),
-        class_="scroll",
-        tabindex=0,
-        role="group",
-        aria_label="The computation by hand · 手算表",
-    )
+    table = element("table", element("thead", element("tr", *cells)), element("tbody"), id="hand")
+    return scrolled(table, "The computation by hand · 手算表")
 
 
 def _either(**named: str) -> Markup:

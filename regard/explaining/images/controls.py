@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ...page import Markup, element
 from ..mathml import fraction, line, math
+from ..parts import scrolled
 from ..wording import said, title
+from .walk import Section
 
-Section = tuple[str, list[Markup]]
 _SLIDERS = (
     ("turn", -180, 180, 1), ("width", 0.1, 2.5, 0.01), ("height", 0.1, 2.5, 0.01),
     ("slant", -1.5, 1.5, 0.01), ("right", -1.5, 1.5, 0.01), ("down", -1.5, 1.5, 0.01),
@@ -104,5 +105,4 @@ def _four() -> Markup:
     table = element(
         "table", element("thead", element("tr", *heads)), element("tbody"), id="four",
     )  # fmt: skip
-    return element("div", table, class_="scroll", tabindex=0, role="region",
-                   aria_label="The four neighbours · 四个邻居")  # fmt: skip
+    return scrolled(table, "The four neighbours · 四个邻居")

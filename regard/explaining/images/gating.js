@@ -1,13 +1,10 @@
 // Channel gates and CBAM on plain arrays. Maps are planes, one a channel, row after row.
 const readMaps = ({ data, shape: [channels, height, width] }) => {
-  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-  const numbers = new Float32Array(bytes.buffer);
+  const numbers = floats(data);
   const size = height * width;
   const planes = Array.from({ length: channels }, (_, c) => numbers.subarray(c * size, (c + 1) * size));
   return { height, width, planes };
 };
-const readMatrix = ({ data, shape: [rows, columns] }) => (
-  Array.from(readMaps({ data, shape: [rows, 1, columns] }).planes, (row) => Array.from(row)));
 const mean = (numbers) => sum(numbers) / numbers.length;
 const largest = (numbers) => numbers.reduce((most, x) => Math.max(most, x), -Infinity);
 const least = (numbers) => numbers.reduce((most, x) => Math.min(most, x), Infinity);

@@ -16,11 +16,7 @@ const computed = (n) => {
 
 // How many numbers PyTorch gave too, and how far off the worst of them is.
 const comparison = (n, r) => {
-  let [count, worst] = [0, 0];
-  const compare = (here, there) => {
-    count += there.length;
-    there.forEach((x, i) => { worst = Math.max(worst, Math.abs(x - here[i])); });
-  };
+  const { compare, found } = tally();
   if (r) for (const [, given, { gate }] of gatesOf(n, r)) compare(gate, given.gate);
   if (n.cbam) compare(r.space.gate, readMaps(n.cbam.spatial.gate).planes[0]);
   if (n.warp) {
@@ -30,10 +26,10 @@ const comparison = (n, r) => {
       readMaps(out).planes.forEach((plane, c) => compare(here.planes[c], plane));
     }
   }
-  return { count, worst };
+  return found;
 };
 
-const startChannels = (n, r, tell) => {
+const startChannels = (n, r) => {
   const update = [];
   const refresh = () => { for (const fill of update) fill(); };
   const choose = (c) => { r.chosen = c; refresh(); };
@@ -42,11 +38,11 @@ const startChannels = (n, r, tell) => {
     update.push(() => fillHand(n, r));
     byId("channel").addEventListener("change", (event) => choose(Number(event.target.value)));
   }
-  if (n.se) fillSqueezeExcite(n, r, tell);
-  if (n.eca) fillEfficient(n, r, tell);
+  if (n.se) fillSqueezeExcite(n, r);
+  if (n.eca) fillEfficient(n, r);
   if (n.cbam) {
-    fillShared(n, r, tell);
-    fillSpace(n, r, tell);
+    fillShared(n, r);
+    fillSpace(n, r);
   }
   document.addEventListener("languagechosen", refresh);
   refresh();
@@ -77,20 +73,9 @@ const readNumbers = (text) => {
 const start = () => {
   const n = readNumbers(byId("numbers").textContent);
   const r = computed(n);
-  const tell = (text, cell) => {
-    byIdText("readout-text", text);
-    document.querySelector(".told")?.classList.remove("told");
-    cell.classList.add("told");
-  };
-  if (r) startChannels(n, r, tell);
+  if (r) startChannels(n, r);
   if (n.cbam) showOver(n, r);
   if (n.warp) startWarp(n.warp, n.warp.levels);
-  const { count, worst } = comparison(n, r);
-  const facts = { count: String(count), worst: worst.toExponential(1) };
-  for (const [name, text] of Object.entries(facts)) {
-    for (const spot of document.querySelectorAll(`.check-${name}`)) spot.textContent = text;
-  }
-  byId("check").dataset.worst = worst;
-  byId("check").hidden = false;
+  showCheck(comparison(n, r));
 };
 document.addEventListener("DOMContentLoaded", start);

@@ -6,7 +6,6 @@ very many maps the first are kept, and of the others what PyTorch makes of them.
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from ...mechanisms.eca import CircularEfficientChannelAttention, EfficientChanne
 from ...mechanisms.se import SqueezeExcitation
 from ...mechanisms.spatial_transformer import AttentionTransformer, SpatialTransformer
 from ...ops import using, warp
+from ..packing import pack, rounded
 from .network import GATES
 from .watching import Kinds, Pass
 
@@ -55,19 +55,6 @@ def numbers_of(passes: Mapping[str, Pass]) -> dict[str, Any]:
     return found
 
 
-def packed(values: Tensor) -> dict[str, Any]:
-    """A tensor as base64 with its shape."""
-    data = values.detach().float().contiguous().numpy().astype("<f4").tobytes()
-    return {"data": base64.b64encode(data).decode("ascii"), "shape": [*values.shape]}
-
-
-def rounded(values: Tensor) -> Any:
-    """Nested lists with nine digits, all that float32 has."""
-    if values.dim() == 0:
-        return float(f"{values.item():.9g}")
-    return [rounded(part) for part in values]
-
-
 def _check_room(found: dict[str, Any]) -> None:
     if (size := len(json.dumps(found))) > ROOM:
         raise RegardError(
@@ -83,7 +70,7 @@ def _maps(given: Tensor) -> dict[str, Any]:
     return {
         "channels": len(given),
         "shown": min(SHOWN, carried),
-        "maps": packed(given[:carried]),
+        "maps": pack(given[:carried]),
         "rest": {"means": rounded(rest.mean((1, 2))), "most": rounded(rest.amax((1, 2)))},
     }
 
@@ -120,7 +107,7 @@ def _cbam(seen: Pass) -> dict[str, Any]:
             "factor": factor,
             "shift": shift,
             "top": module.spatial.sigmoid.top,
-            "gate": packed(spatial),
+            "gate": pack(spatial),
             "statistics": _statistics(seen.given * channel),
         },
     }
@@ -130,7 +117,7 @@ def _statistics(gated: Tensor) -> dict[str, Any] | None:
     """Largest and mean over the channels, where the page cannot have all of them."""
     if _carried(gated) == len(gated):
         return None
-    return {"max": packed(gated.amax(0)[None]), "mean": packed(gated.mean(0)[None])}
+    return {"max": pack(gated.amax(0)[None]), "mean": pack(gated.mean(0)[None])}
 
 
 def _warp(seen: Pass) -> dict[str, Any]:
@@ -142,13 +129,13 @@ def _warp(seen: Pass) -> dict[str, Any]:
     found = [warp(given[None], theta[None].to(given.dtype), size)[0] for theta in thetas]
     step = math.ceil(math.sqrt(found[0].numel() / COMPARED))
     return {
-        "picture": packed(given),
+        "picture": pack(given),
         "levels": [[min(0.0, given.min().item()), given.max().item()]] * len(given),
         "size": [*size],
         "theta": rounded(own),
         "step": step,
         "checks": [
-            {"theta": rounded(theta), "out": packed(out[:, ::step, ::step])}
+            {"theta": rounded(theta), "out": pack(out[:, ::step, ::step])}
             for theta, out in zip(thetas, found, strict=True)
         ],
     }
@@ -165,7 +152,7 @@ def _bottleneck(module: Any) -> dict[str, Any]:
 
 def _layer(layer: nn.Linear) -> dict[str, Any]:
     bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias
-    return {"weight": packed(layer.weight), "bias": rounded(bias)}
+    return {"weight": pack(layer.weight), "bias": rounded(bias)}
 
 
 def _normalisation(norm: Any) -> tuple[float, float]:

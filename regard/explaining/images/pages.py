@@ -13,7 +13,7 @@ import torch
 from ...data.tree import shown
 from ...page import Markup, Page, element, embed, image, join
 from ...page.pixels import upright
-from ..parts import blank, packaged, readout, unable
+from ..parts import SCRIPTS, blank, packaged, readout, unable
 from ..wording import said, title
 from .controls import one_pixel, transformer
 from .kept import look_kept
@@ -23,11 +23,8 @@ from .numbers import numbers_of
 from .walk import Section, by_hand, cbam, efficient, ranking, squeeze, squeeze_excite
 from .watching import Pass
 
-_SCRIPTS = (
-    "notation.js", "grids.js",
-    *(f"images/{name}.js" for name in
-      ("gating", "sampling", "drawing", "telling", "channels", "gallery", "warping", "images")),
-)  # fmt: skip
+_NAMES = ("gating", "sampling", "drawing", "telling", "channels", "gallery", "warping", "images")
+_SCRIPTS = (*SCRIPTS, *(f"images/{name}.js" for name in _NAMES))
 _SHOWN = 192  # pixels of the screen for the picture as the network sees it
 
 

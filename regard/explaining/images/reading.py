@@ -80,4 +80,6 @@ def plain_reason() -> Iterator[None]:
     try:
         yield
     except BadImage as error:
-        raise RegardError(f"{str(error).partition('; remove it')[0]}; another would work") from None
+        raise RegardError(
+            f"{shown(error.path)} gives no image: {error.reason}; another would work"
+        ) from None

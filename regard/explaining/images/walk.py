@@ -7,6 +7,7 @@ from typing import Any
 
 from ...page import Markup, both, element, join
 from ..mathml import fraction, line, math
+from ..parts import scrolled
 from ..walk import grid
 from ..wording import said, title
 
@@ -131,10 +132,7 @@ def _slide(taps: int) -> str:
 
 
 def _sheet() -> Markup:
-    return element(
-        "div", element("table", id="hand"), class_="scroll", tabindex=0, role="region",
-        aria_label="The computation by hand · 手算表",
-    )  # fmt: skip
+    return scrolled(element("table", id="hand"), "The computation by hand · 手算表")
 
 
 def _sum(name: str) -> Markup:
